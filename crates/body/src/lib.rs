@@ -1,0 +1,1 @@
+//! HTTP bodies that several Buttress layers need: replay and bounded discard.

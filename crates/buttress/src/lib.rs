@@ -1,0 +1,1 @@
+//! Tower layers that keep calls to unreliable upstreams manageable, LLM APIs first.

@@ -1,0 +1,1 @@
+//! What an upstream's answer says: provider profiles, hints, error bodies and transport errors.

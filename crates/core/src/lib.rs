@@ -1,0 +1,1 @@
+//! The nouns that Buttress layers agree on.

@@ -1,0 +1,1 @@
+//! A retry layer for Tower with jitter, a shared budget and replayed bodies.

@@ -1,0 +1,1 @@
+//! Contract probes, scripted bodies and a scripted LLM upstream for Buttress tests.
