@@ -1,1 +1,57 @@
 //! The nouns that Buttress layers agree on.
+//!
+//! Layers never depend on one another. They meet through the types of this crate: in
+//! [`http::Extensions`], or in the source chain of an error.
+//!
+//! ```
+//! use buttress_core::{Backoff, Kind, Outcome, Reason};
+//! use std::time::Duration;
+//!
+//! // What does this result say about the upstream, and may another attempt help?
+//! let outcome = Outcome::new(Kind::Throttled)
+//!     .because(Reason::RateLimit)
+//!     .after(Duration::from_millis(40));
+//! assert!(outcome.kind.is_retryable());
+//!
+//! // Chance is an argument: the same sample gives the same delay.
+//! let backoff = Backoff::exponential(Duration::from_millis(500), Duration::from_secs(8));
+//! assert_eq!(backoff.delay(1, 1.0), Duration::from_secs(1));
+//! ```
+//!
+//! | type | the question it answers |
+//! |---|---|
+//! | [`Outcome`] | what does a result say about the upstream? |
+//! | [`Classify`] | how is a result read, now or when its body has ended? |
+//! | [`Failure`], [`find`] | what did a layer of ours refuse, and why? |
+//! | [`Deadline`] | until when does anybody care? |
+//! | [`Attempt`] | the how-manieth call is this, and why was there one before? |
+//! | [`IdempotencyKey`] | which calls are one and the same to the upstream? |
+//! | [`Backoff`], [`Ratio`], [`Sampler`] | how long, how many, how likely? |
+//!
+//! # What it costs
+//!
+//! Nothing here allocates but [`Failure`] (one box) and [`IdempotencyKey`] (one string). The crate
+//! knows neither tokio nor tower nor http: time is an argument, and so is chance.
+//!
+//! [`http::Extensions`]: https://docs.rs/http/1/http/struct.Extensions.html
+
+mod attempt;
+mod backoff;
+mod classify;
+mod deadline;
+mod failure;
+mod key;
+mod outcome;
+mod own;
+mod ratio;
+mod sampler;
+
+pub use attempt::Attempt;
+pub use backoff::{Backoff, InvalidBackoff, Jitter};
+pub use classify::{Classify, FnClassify, Never, Report, Verdict, Watch, classify_fn};
+pub use deadline::Deadline;
+pub use failure::{BoxError, Failure, chain, find};
+pub use key::{IdempotencyKey, InvalidIdempotencyKey};
+pub use outcome::{Acceptance, Kind, Outcome, Reason, Timer};
+pub use ratio::{InvalidRatio, Ratio};
+pub use sampler::Sampler;

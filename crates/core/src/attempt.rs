@@ -1,0 +1,45 @@
+//! The how-manieth call this is.
+
+use std::num::NonZeroU32;
+
+use crate::Outcome;
+
+/// The how-manieth attempt at a call this is, and how the one before it ended.
+///
+/// A retry layer puts it into the extensions of each request it sends. Inner layers read it there;
+/// an inner retry layer that finds it leaves retrying to the outer one, so that attempts do not
+/// multiply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Attempt {
+    number: NonZeroU32,
+    previous: Option<Outcome>,
+}
+
+impl Attempt {
+    /// The first attempt.
+    pub const FIRST: Self = Self {
+        number: NonZeroU32::MIN,
+        previous: None,
+    };
+
+    /// The attempt that follows this one, which ended with `outcome`.
+    #[must_use]
+    pub const fn next(self, outcome: Outcome) -> Self {
+        Self {
+            number: self.number.saturating_add(1),
+            previous: Some(outcome),
+        }
+    }
+
+    /// Its number; the first call is 1.
+    #[must_use]
+    pub const fn number(&self) -> NonZeroU32 {
+        self.number
+    }
+
+    /// How the attempt before this one ended; `None` for the first.
+    #[must_use]
+    pub const fn previous(&self) -> Option<Outcome> {
+        self.previous
+    }
+}

@@ -1,0 +1,151 @@
+//! A refusal of ours, with its outcome beside its cause.
+
+use std::error::Error;
+use std::fmt;
+
+use crate::Outcome;
+
+/// Any error, as Tower's layers pass it on.
+pub type BoxError = Box<dyn Error + Send + Sync>;
+
+/// An error of one of our layers, with the [`Outcome`] it means to the others.
+///
+/// A layer that refuses a call returns a `Failure` in a [`BoxError`], so that any outer layer can
+/// judge a layer it has never heard of. [`find`] gets the concrete error back.
+///
+/// ```
+/// use buttress_core::{BoxError, Failure, Kind, Outcome, find};
+///
+/// #[derive(Debug)]
+/// struct QueueFull { limit: usize }
+/// # impl std::fmt::Display for QueueFull {
+/// #     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+/// #         write!(f, "all {} places are taken", self.limit)
+/// #     }
+/// # }
+/// # impl std::error::Error for QueueFull {}
+///
+/// let error: BoxError = Failure::new(Outcome::QUEUE_FULL, QueueFull { limit: 64 }).into();
+///
+/// assert_eq!(find::<Failure>(&*error).map(|f| f.outcome().kind), Some(Kind::Unavailable));
+/// assert_eq!(find::<QueueFull>(&*error).map(|q| q.limit), Some(64));
+/// ```
+#[derive(Debug)]
+pub struct Failure {
+    outcome: Outcome,
+    source: BoxError,
+}
+
+impl Failure {
+    /// Joins an outcome to its cause. One allocation, unless the cause is boxed already.
+    #[must_use]
+    pub fn new(outcome: Outcome, source: impl Into<BoxError>) -> Self {
+        Self {
+            outcome,
+            source: source.into(),
+        }
+    }
+
+    /// What this failure means to the other layers.
+    #[must_use]
+    pub const fn outcome(&self) -> Outcome {
+        self.outcome
+    }
+
+    /// The concrete cause.
+    #[must_use]
+    pub fn into_source(self) -> BoxError {
+        self.source
+    }
+}
+
+/// The text names the kind; the cause is in [`source`](Error::source). It may change.
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "call failed ({}", self.outcome.kind.as_str())?;
+        if let Some(reason) = self.outcome.reason {
+            write!(f, ", {}", reason.as_str())?;
+        }
+        f.write_str(")")
+    }
+}
+
+impl Error for Failure {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&*self.source)
+    }
+}
+
+/// The first error of type `T` in a [`chain`].
+#[must_use]
+pub fn find<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {
+    chain(error).find_map(|e| e.downcast_ref::<T>())
+}
+
+/// An error, its source, the source of that, and so on.
+///
+/// Goes 64 errors deep and no further, so that a chain that loops ends.
+pub fn chain<'a>(
+    error: &'a (dyn Error + 'static),
+) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    let mut next = Some(error);
+    std::iter::from_fn(move || {
+        let error = next?;
+        next = error.source();
+        Some(error)
+    })
+    .take(MAX_CHAIN)
+}
+
+/// No honest chain is nearly as long.
+const MAX_CHAIN: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::{Error, Failure, find};
+    use crate::Outcome;
+
+    #[test]
+    fn find_sees_through_every_wrapper() {
+        let io = io::Error::from(io::ErrorKind::ConnectionReset);
+        let inner = Failure::new(Outcome::TRUNCATED, io);
+        let outer = Failure::new(Outcome::CIRCUIT_OPEN, inner);
+
+        assert_eq!(
+            find::<io::Error>(&outer).map(io::Error::kind),
+            Some(io::ErrorKind::ConnectionReset)
+        );
+        assert_eq!(
+            find::<Failure>(&outer).map(Failure::outcome),
+            Some(Outcome::CIRCUIT_OPEN),
+            "the outermost failure speaks first"
+        );
+        assert!(find::<std::fmt::Error>(&outer).is_none());
+    }
+
+    #[test]
+    fn a_chain_without_end_is_left_in_time() {
+        #[derive(Debug)]
+        struct Loop;
+        impl std::fmt::Display for Loop {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("loop")
+            }
+        }
+        impl Error for Loop {
+            fn source(&self) -> Option<&(dyn Error + 'static)> {
+                Some(self)
+            }
+        }
+        assert!(find::<io::Error>(&Loop).is_none());
+    }
+
+    #[test]
+    fn the_text_says_kind_and_reason_and_leaves_the_cause_to_source() {
+        let failure = Failure::new(Outcome::QUEUE_FULL, "secret detail");
+        assert_eq!(failure.to_string(), "call failed (unavailable, queue_full)");
+        assert_eq!(failure.source().unwrap().to_string(), "secret detail");
+    }
+}
