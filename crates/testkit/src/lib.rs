@@ -1,1 +1,10 @@
 //! Contract probes, scripted bodies and a scripted LLM upstream for Buttress tests.
+//!
+//! - [`probe`]: services that watch how a layer treats them: one that panics when called unready, one that
+//!   counts polls, one whose replies the test decides.
+//! - [`body`]: bodies made of scripted frames, and an audit of what a body does.
+//!
+//! Nothing here depends on a Buttress crate, and nothing sleeps in real time when tokio's clock is paused.
+
+pub mod body;
+pub mod probe;
