@@ -1,0 +1,139 @@
+//! What has been read of a body, and where its reader stands in it.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use http::HeaderMap;
+
+use crate::pool::{ReplayPool, Share};
+
+/// The chunks of one body, as far as it has been read, and the place of the one current reader.
+///
+/// ```text
+///             give up: too long, source failed, or nobody will ask again
+///  Keeping ────────────────────────────────────────────────────────────► Passing
+///  every chunk is kept,                        a chunk is let go of as it is read,
+///  the reader may start over                   there is no way back
+/// ```
+#[derive(Debug)]
+pub(crate) struct Record {
+    chunks: VecDeque<Bytes>,
+    trailers: Option<HeaderMap>,
+    /// How many of `chunks` the reader has had.
+    read: usize,
+    trailers_read: bool,
+    /// Payload bytes in `chunks` that the reader has not had yet.
+    unread_bytes: u64,
+    keeping: bool,
+    max_bytes: usize,
+    share: Share,
+}
+
+/// The least a chunk counts for: its handle and its place in the list are memory, too. Without it a
+/// body of one-byte chunks would hold many times what it admits to.
+const MIN_CHUNK: usize = 64;
+
+impl Record {
+    pub(crate) fn new(max_bytes: usize, pool: &ReplayPool) -> Self {
+        Self {
+            chunks: VecDeque::new(),
+            trailers: None,
+            read: 0,
+            trailers_read: false,
+            unread_bytes: 0,
+            keeping: true,
+            max_bytes,
+            share: pool.share(),
+        }
+    }
+
+    /// Whether the reader can start over.
+    pub(crate) fn is_keeping(&self) -> bool {
+        self.keeping
+    }
+
+    /// Whether the reader has had everything that is recorded.
+    pub(crate) fn is_read(&self) -> bool {
+        self.read == self.chunks.len() && (self.trailers_read || self.trailers.is_none())
+    }
+
+    pub(crate) fn unread_bytes(&self) -> u64 {
+        self.unread_bytes
+    }
+
+    /// The next recorded chunk that the reader has not had.
+    pub(crate) fn next_chunk(&mut self) -> Option<Bytes> {
+        let chunk = if self.keeping {
+            let chunk = self.chunks.get(self.read)?.clone();
+            self.read += 1;
+            chunk
+        } else {
+            self.chunks.pop_front()?
+        };
+        self.unread_bytes -= chunk.len() as u64;
+        Some(chunk)
+    }
+
+    /// The recorded trailers, if the reader has had everything before them but not these.
+    pub(crate) fn next_trailers(&mut self) -> Option<HeaderMap> {
+        if self.trailers_read {
+            return None;
+        }
+        let trailers = if self.keeping {
+            self.trailers.clone()
+        } else {
+            self.trailers.take()
+        };
+        self.trailers_read = trailers.is_some();
+        trailers
+    }
+
+    /// Records a chunk that the reader has just been given.
+    pub(crate) fn keep_chunk(&mut self, chunk: &Bytes) {
+        if !self.keeping || chunk.is_empty() {
+            return;
+        }
+        let weight = chunk.len().max(MIN_CHUNK);
+        let fits = self.share.bytes().saturating_add(weight) <= self.max_bytes.max(MIN_CHUNK)
+            && chunk.len() <= self.max_bytes;
+        if fits && self.share.grow(weight) {
+            self.chunks.push_back(chunk.clone());
+            self.read += 1;
+        } else {
+            self.give_up();
+        }
+    }
+
+    /// Records trailers that the reader has just been given.
+    pub(crate) fn keep_trailers(&mut self, trailers: &HeaderMap) {
+        if self.keeping {
+            self.trailers = Some(trailers.clone());
+            self.trailers_read = true;
+        }
+    }
+
+    /// Lets the reader start over.
+    pub(crate) fn rewind(&mut self) {
+        debug_assert!(self.keeping, "what has been let go of cannot be read again");
+        self.read = 0;
+        self.trailers_read = false;
+        self.unread_bytes = self.chunks.iter().map(|chunk| chunk.len() as u64).sum();
+    }
+
+    /// Frees what the reader has had, and keeps nothing from now on.
+    pub(crate) fn give_up(&mut self) {
+        if !self.keeping {
+            return;
+        }
+        self.keeping = false;
+        self.chunks.drain(..self.read);
+        self.read = 0;
+        if self.trailers_read {
+            self.trailers = None;
+        }
+        if self.chunks.is_empty() {
+            self.chunks = VecDeque::new();
+        }
+        self.share.give_back();
+    }
+}
