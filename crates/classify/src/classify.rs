@@ -1,0 +1,96 @@
+//! Profiles as classifiers: reading the head of an answer.
+
+use buttress_core::{Classify, Never, Outcome, Verdict};
+use http::{Extensions, HeaderMap, StatusCode};
+
+use crate::hints::Hints;
+use crate::profile::{Dialect, Profile};
+use crate::transport::transport;
+
+impl<B, E: 'static> Classify<http::Response<B>, E> for Profile {
+    type Watch = Never;
+
+    #[inline]
+    fn classify(&self, result: Result<&http::Response<B>, &E>) -> Verdict<Never> {
+        Verdict::Final(match result {
+            Ok(response) => {
+                let (status, extensions) = (response.status(), response.extensions());
+                self.at_head(status, response.headers(), extensions)
+            }
+            Err(error) => transport(error),
+        })
+    }
+
+    fn leave(&self, response: &mut http::Response<B>, outcome: Outcome) {
+        leave(response.extensions_mut(), outcome);
+    }
+}
+
+#[cfg(feature = "reqwest")]
+impl<E: 'static> Classify<reqwest::Response, E> for Profile {
+    type Watch = Never;
+
+    #[inline]
+    fn classify(&self, result: Result<&reqwest::Response, &E>) -> Verdict<Never> {
+        Verdict::Final(match result {
+            Ok(response) => {
+                let (status, extensions) = (response.status(), response.extensions());
+                self.at_head(status, response.headers(), extensions)
+            }
+            Err(error) => transport(error),
+        })
+    }
+
+    fn leave(&self, response: &mut reqwest::Response, outcome: Outcome) {
+        leave(response.extensions_mut(), outcome);
+    }
+}
+
+impl Profile {
+    /// What the head of an answer says: the [`Outcome`] that a layer left in its extensions, else
+    /// its status, its hints, and `grpc-status` where that is due.
+    ///
+    /// A success costs a look into the extensions and a comparison; nothing is looked up and nothing
+    /// allocated.
+    #[inline]
+    #[must_use]
+    pub fn at_head(
+        &self,
+        status: StatusCode,
+        headers: &HeaderMap,
+        extensions: &Extensions,
+    ) -> Outcome {
+        if let Some(outcome) = extensions.get::<Outcome>() {
+            return *outcome;
+        }
+        if status.as_u16() < 400 && self.dialect() != Dialect::Grpc {
+            return Outcome::SUCCESS;
+        }
+        self.failed_head(status, headers)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn failed_head(&self, status: StatusCode, headers: &HeaderMap) -> Outcome {
+        hinted(self.meaning(status), headers)
+    }
+}
+
+/// Adds what the headers ask for to the outcome of a failure.
+pub(crate) fn hinted(mut outcome: Outcome, headers: &HeaderMap) -> Outcome {
+    if outcome.is_success() {
+        return outcome;
+    }
+    // There is no wall clock here: a date is as good as the answer's own `date`.
+    let hints = Hints::read(headers, None);
+    outcome.retry_after = hints.retry_after;
+    outcome.should_retry = hints.should_retry;
+    outcome
+}
+
+/// The layer that found a failure first has seen most of it: later ones do not overwrite it.
+fn leave(extensions: &mut Extensions, outcome: Outcome) {
+    if !outcome.is_success() && extensions.get::<Outcome>().is_none() {
+        extensions.insert(outcome);
+    }
+}
