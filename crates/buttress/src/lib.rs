@@ -1,1 +1,13 @@
 //! Tower layers that keep calls to unreliable upstreams manageable, LLM APIs first.
+//!
+//! This crate only re-exports: each layer lives in a crate of its own and can be used alone.
+
+#[doc(inline)]
+pub use buttress_body as body;
+#[doc(inline)]
+pub use buttress_classify as classify;
+#[doc(inline)]
+pub use buttress_core as core;
+#[cfg(feature = "retry")]
+#[doc(inline)]
+pub use buttress_retry as retry;

@@ -94,6 +94,12 @@ impl Backoff {
         self.cap
     }
 
+    /// Whether chance has any part in the delay.
+    #[must_use]
+    pub const fn is_jittered(&self) -> bool {
+        !matches!(self.jitter, Jitter::None)
+    }
+
     /// The delay before the retry of this number, before jitter. The first retry is number 0.
     #[must_use]
     pub fn ceiling(&self, retry: u32) -> Duration {

@@ -1,0 +1,38 @@
+//! The events of this layer. Names and fields are part of its API.
+
+use std::time::Duration;
+
+use buttress_core::{Attempt, Outcome};
+
+use crate::policy::GaveUp;
+
+/// Target of all events: what a subscriber filters on.
+const TARGET: &str = "buttress::retry";
+
+pub(crate) fn retrying(attempt: Attempt, outcome: &Outcome, delay: Duration) {
+    tracing::info!(
+        target: TARGET,
+        attempt = attempt.number().get(),
+        kind = outcome.kind.as_str(),
+        reason = outcome.reason.map(|reason| reason.as_str()),
+        delay_ms = millis(delay),
+        "retrying"
+    );
+}
+
+pub(crate) fn gave_up(attempt: Attempt, outcome: &Outcome, why: GaveUp) {
+    let number = attempt.number().get();
+    let kind = outcome.kind.as_str();
+    let reason = outcome.reason.map(|reason| reason.as_str());
+    let why_not = why.as_str();
+    // A failure that no attempt can mend is the ordinary course of things.
+    if why == GaveUp::NotRetryable {
+        tracing::debug!(target: TARGET, attempt = number, kind, reason, why_not, "gave up");
+    } else {
+        tracing::info!(target: TARGET, attempt = number, kind, reason, why_not, "gave up");
+    }
+}
+
+fn millis(delay: Duration) -> u64 {
+    u64::try_from(delay.as_millis()).unwrap_or(u64::MAX)
+}
