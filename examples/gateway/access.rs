@@ -1,0 +1,173 @@
+//! One line per request, written when all of it is over, however it ends.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use axum::body::Body;
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode};
+use http_body::{Body as _, Frame, SizeHint};
+use tokio::time::Instant;
+use tracing::info;
+
+use crate::respond::{Refusal, explain};
+
+/// How many calls upstream a request took; the stack's innermost service counts them.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Attempts(Arc<AtomicU32>);
+
+impl Attempts {
+    /// Counts the call that is about to be made.
+    pub(crate) fn count<B>(request: Request<B>) -> Request<B> {
+        if let Some(Self(made)) = request.extensions().get() {
+            made.fetch_add(1, Ordering::Relaxed);
+        }
+        request
+    }
+
+    pub(crate) fn made(&self) -> u32 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// The line of one request. It is written when dropped, so a client that leaves is logged too.
+///
+/// It holds no query, no field value and no body.
+#[derive(Debug)]
+pub(crate) struct Line {
+    method: Method,
+    path: String,
+    began: Instant,
+    attempts: Attempts,
+    head: Option<(StatusCode, Instant)>,
+    ending: Ending,
+}
+
+#[derive(Debug)]
+enum Ending {
+    /// Until we know better: dropped without an end.
+    ClientLeft,
+    Complete,
+    /// The head said one thing, then the body broke off.
+    Cut(String),
+    /// We answered ourselves.
+    Refused(String),
+}
+
+impl Line {
+    pub(crate) fn begin<B>(request: &Request<B>, attempts: Attempts) -> Self {
+        Self {
+            method: request.method().clone(),
+            path: request.uri().path().escape_debug().to_string(),
+            began: Instant::now(),
+            attempts,
+            head: None,
+            ending: Ending::ClientLeft,
+        }
+    }
+
+    pub(crate) fn refused(&mut self, refusal: &Refusal) {
+        self.ending = Ending::Refused(refusal.reason());
+    }
+
+    /// Notes the head and follows the body to its end.
+    pub(crate) fn follow(mut self, response: Response<Body>) -> Response<Body> {
+        self.head = Some((response.status(), Instant::now()));
+        let bodiless = self.method == Method::HEAD || response.status() == StatusCode::NOT_MODIFIED;
+        response.map(|inner| {
+            let mut body = Followed {
+                inner,
+                line: self,
+                bodiless,
+            };
+            body.note_end();
+            Body::new(body)
+        })
+    }
+
+    fn complete(&mut self) {
+        if let Ending::ClientLeft = self.ending {
+            self.ending = Ending::Complete;
+        }
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        let (outcome, error) = match &self.ending {
+            Ending::ClientLeft => ("client left", None),
+            Ending::Complete => ("complete", None),
+            Ending::Cut(error) => ("cut", Some(error)),
+            Ending::Refused(error) => ("refused", Some(error)),
+        };
+        info!(
+            target: "gateway",
+            method = %self.method,
+            path = %self.path,
+            status = self.head.map(|(status, _)| status.as_u16()),
+            attempts = self.attempts.made(),
+            head_ms = self.head.map(|(_, at)| millis(at.duration_since(self.began))),
+            total_ms = millis(self.began.elapsed()),
+            outcome = %outcome,
+            error,
+            "request"
+        );
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// An answer's body on its way to the client.
+#[derive(Debug)]
+struct Followed {
+    inner: Body,
+    line: Line,
+    bodiless: bool,
+}
+
+impl Followed {
+    /// A server that sees the end coming polls no further.
+    fn note_end(&mut self) {
+        if self.inner.is_end_stream() {
+            self.line.complete();
+        }
+    }
+}
+
+impl http_body::Body for Followed {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let frame = ready!(Pin::new(&mut self.inner).poll_frame(cx));
+        match &frame {
+            Some(Ok(frame)) if frame.is_trailers() => self.line.complete(),
+            Some(Ok(_)) => self.note_end(),
+            Some(Err(error)) => self.line.ending = Ending::Cut(explain(error)),
+            None => self.line.complete(),
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        // An answer without a body says nothing of the length it would have had: an exact 0 would
+        // become a `Content-Length: 0`, which is a lie about the resource.
+        if self.bodiless {
+            SizeHint::default()
+        } else {
+            self.inner.size_hint()
+        }
+    }
+}

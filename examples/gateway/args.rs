@@ -1,0 +1,163 @@
+//! The command line.
+
+use std::collections::HashSet;
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use buttress::classify::Profile;
+use buttress::core::Backoff;
+use buttress::retry::RetryLayer;
+use clap::builder::BoolishValueParser;
+use clap::error::ErrorKind;
+use clap::{ArgAction, CommandFactory as _, Parser};
+
+use crate::duration;
+use crate::log::Format;
+use crate::upstream::Upstream;
+
+/// The retry layer's own defaults.
+const RETRY_CAP: Duration = Duration::from_secs(8);
+const THROTTLED_CAP: Duration = Duration::from_secs(30);
+
+/// A streaming gateway in front of LLM APIs that retries what is safe to retry.
+///
+/// Any method and path is passed on, streaming both ways. Without --upstream a scripted upstream
+/// that misbehaves by chance is started inside, so that it works with no key and no network.
+///
+/// Durations are a number and a unit: 500ms, 1.5s, 3m, 1h.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "gateway")]
+pub(crate) struct Args {
+    /// Where to listen; port 0 picks a free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    pub(crate) listen: SocketAddr,
+
+    /// Where requests go; repeatable, in order of preference. The first one is used; the others are
+    /// checked and shown, and wait for a fallback between them
+    #[arg(long = "upstream", value_name = "URL|NAME=URL")]
+    pub(crate) upstreams: Vec<Upstream>,
+
+    /// How to read the upstream's answers: openai, azure, anthropic, gemini, bedrock, mistral, groq,
+    /// openrouter, vllm, grpc or generic
+    #[arg(long, value_name = "NAME", default_value = "openai", value_parser = Profile::by_name)]
+    pub(crate) profile: Profile,
+
+    /// Calls per request at most, the first one included
+    #[arg(long, value_name = "N", default_value = "3")]
+    max_attempts: NonZeroU32,
+
+    /// The wait before the first retry, doubled before each further one, then spread by chance
+    #[arg(long, value_name = "D", default_value = "500ms", value_parser = duration::parse)]
+    retry_base: Duration,
+
+    /// The longest such wait; what an upstream tells us to wait may be longer [default: 8s, and 30s
+    /// where it is throttling or overloaded]
+    #[arg(long, value_name = "D", value_parser = duration::parse)]
+    retry_cap: Option<Duration>,
+
+    /// Told to wait for longer, pass the answer on at once
+    #[arg(long, value_name = "D", default_value = "60s", value_parser = duration::parse)]
+    max_hint: Duration,
+
+    /// Retry a POST although the upstream may have acted on it: after a reset without an answer
+    #[arg(long, value_name = "on|off", default_value = "on", action = ArgAction::Set,
+          value_parser = BoolishValueParser::new(), hide_possible_values = true)]
+    retry_ambiguous: bool,
+
+    /// How much of a request's body is kept for a retry; a longer one goes out once
+    #[arg(long, value_name = "BYTES", default_value_t = 16 << 20)]
+    max_replay: usize,
+
+    /// How long a connection upstream may take, TLS included
+    #[arg(long, value_name = "D", default_value = "10s", value_parser = duration::parse)]
+    pub(crate) connect_timeout: Duration,
+
+    /// After SIGINT or SIGTERM, how long requests in flight may take to finish
+    #[arg(long, value_name = "D", default_value = "30s", value_parser = duration::parse)]
+    pub(crate) drain: Duration,
+
+    /// Logs on stderr, for whom
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    pub(crate) log: Format,
+
+    /// The luck of the scripted upstream
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 1,
+        conflicts_with = "upstreams"
+    )]
+    pub(crate) seed: u64,
+}
+
+impl Args {
+    /// Reads the command line; whatever is wrong with it ends the process with code 2.
+    pub(crate) fn read() -> Self {
+        let args = Self::parse();
+        if let Err(wrong) = args.check() {
+            Self::command()
+                .error(ErrorKind::ValueValidation, wrong)
+                .exit();
+        }
+        args
+    }
+
+    /// What no single flag can know.
+    fn check(&self) -> Result<(), String> {
+        let (base, cap) = (self.retry_base, self.retry_cap.unwrap_or(RETRY_CAP));
+        if base > cap {
+            return Err(format!(
+                "--retry-base {base:?} is above --retry-cap {cap:?}"
+            ));
+        }
+        let mut names = HashSet::new();
+        let mut given = self.upstreams.iter().filter_map(Upstream::name);
+        match given.find(|name| !names.insert(*name)) {
+            Some(twice) => Err(format!("two upstreams are named `{twice}`")),
+            None => Ok(()),
+        }
+    }
+
+    /// The retry layer as these flags want it.
+    pub(crate) fn retry(&self) -> RetryLayer<Profile> {
+        RetryLayer::llm(self.profile)
+            .max_attempts(self.max_attempts)
+            .backoff(Backoff::exponential(
+                self.retry_base,
+                self.retry_cap.unwrap_or(RETRY_CAP),
+            ))
+            .throttled_cap(self.retry_cap.unwrap_or(THROTTLED_CAP))
+            .max_hint(self.max_hint)
+            .max_replay(self.max_replay)
+            .retry_ambiguous(self.retry_ambiguous)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory as _, Parser as _};
+
+    use super::Args;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn what_contradicts_itself_is_refused_with_its_numbers() {
+        let check = |line: &[&str]| Args::try_parse_from(line).unwrap().check();
+        let wrong = check(&["gateway", "--retry-base", "9s"]).unwrap_err();
+        assert!(wrong.contains("9s") && wrong.contains("8s"), "{wrong}");
+        let twice = [
+            "gateway",
+            "--upstream",
+            "a=http://x",
+            "--upstream",
+            "a=http://y",
+        ];
+        assert!(check(&twice).unwrap_err().contains("`a`"));
+        assert_eq!(check(&["gateway"]), Ok(()));
+    }
+}

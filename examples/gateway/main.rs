@@ -1,0 +1,68 @@
+//! A streaming gateway in front of LLM APIs: the layers at work in a program.
+//!
+//! ```sh
+//! cargo run --release --example gateway
+//! ```
+//!
+//! `stack.rs` is where the layers meet; the rest is what any proxy needs.
+
+mod access;
+mod args;
+mod banner;
+mod client;
+mod demo;
+mod duration;
+mod forward;
+mod log;
+mod proxy;
+mod respond;
+mod serve;
+mod signals;
+mod stack;
+mod upstream;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use buttress::core::BoxError;
+use tracing::{error, info};
+
+use crate::args::Args;
+use crate::proxy::Gateway;
+use crate::signals::Signals;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let args = Args::read();
+    log::init(args.log);
+    match run(args).await {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            error!(target: "gateway", %error, "cannot run");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Returns whether all that was in flight at the end could be finished.
+async fn run(args: Args) -> Result<bool, BoxError> {
+    let signals = Signals::catch()?;
+    let (upstream, _demo) = match args.upstreams.first() {
+        Some(first) => (first.clone(), None),
+        None => demo::start(args.seed)
+            .await
+            .map(|(upstream, demo)| (upstream, Some(demo)))?,
+    };
+    let listener = serve::bind(args.listen)?;
+    banner::print(listener.local_addr()?, args.profile.name())?;
+    info!(target: "gateway", %upstream, profile = args.profile.name(), "ready");
+    for waiting in args.upstreams.iter().skip(1) {
+        info!(target: "gateway", upstream = %waiting, "waits for a fallback");
+    }
+    let gateway = Gateway {
+        upstream: Arc::new(upstream),
+        stack: stack::stack(&args)?,
+    };
+    Ok(serve::serve(listener, gateway.router(), signals, args.drain).await)
+}

@@ -1,0 +1,127 @@
+//! The answers we give ourselves: RFC 9457 problem details that say nothing about the upstream's
+//! address.
+
+use std::error::Error;
+use std::io;
+
+use axum::body::Body;
+use buttress::core::{BoxError, chain};
+use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue};
+use http::{Response, StatusCode};
+
+/// Why there is no upstream's answer to pass on.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    status: StatusCode,
+    detail: &'static str,
+    /// For the log alone.
+    cause: Option<BoxError>,
+}
+
+impl Refusal {
+    pub(crate) const fn bad_request(detail: &'static str) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, detail)
+    }
+
+    pub(crate) const fn not_implemented(detail: &'static str) -> Self {
+        Self::new(StatusCode::NOT_IMPLEMENTED, detail)
+    }
+
+    pub(crate) const fn bad_gateway(detail: &'static str) -> Self {
+        Self::new(StatusCode::BAD_GATEWAY, detail)
+    }
+
+    const fn new(status: StatusCode, detail: &'static str) -> Self {
+        Self {
+            status,
+            detail,
+            cause: None,
+        }
+    }
+
+    /// What the last attempt's failure means to the client.
+    pub(crate) fn upstream(error: BoxError) -> Self {
+        let refusal = if any(&*error, is_clients_body) {
+            Self::bad_request("the request's body ended before its time")
+        } else if any(&*error, is_timeout) {
+            Self::new(
+                StatusCode::GATEWAY_TIMEOUT,
+                "the upstream did not answer in time",
+            )
+        } else if any(&*error, is_connect) {
+            Self::bad_gateway("the upstream could not be reached")
+        } else {
+            Self::bad_gateway("the upstream gave no proper answer")
+        };
+        Self {
+            cause: Some(error),
+            ..refusal
+        }
+    }
+
+    /// What the log says.
+    pub(crate) fn reason(&self) -> String {
+        match &self.cause {
+            Some(cause) => explain(&**cause),
+            None => self.detail.to_owned(),
+        }
+    }
+
+    pub(crate) fn into_response(self) -> Response<Body> {
+        let Self {
+            status,
+            detail,
+            cause: _,
+        } = self;
+        let title = status.canonical_reason().unwrap_or_default();
+        let code = status.as_u16();
+        // Every part is a literal without quotes in it, so this is JSON.
+        let json = format!(
+            r#"{{"type":"about:blank","title":"{title}","status":{code},"detail":"{detail}"}}"#
+        );
+        let mut response = Response::new(Body::from(json));
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        if !status.is_server_error() || status == StatusCode::NOT_IMPLEMENTED {
+            // What we make of a request that is not one may not be where the next one begins.
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        headers.insert(
+            CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        response
+    }
+}
+
+/// An error and its causes in one line, for the log.
+pub(crate) fn explain(error: &(dyn Error + 'static)) -> String {
+    let mut causes: Vec<String> = chain(error).map(ToString::to_string).collect();
+    causes.dedup(); // a mere wrapper repeats what it wraps
+    causes.join(": ")
+}
+
+fn any(error: &(dyn Error + 'static), is: fn(&(dyn Error + 'static)) -> bool) -> bool {
+    chain(error).any(is)
+}
+
+/// The request's own body broke off on its way through us.
+fn is_clients_body(error: &(dyn Error + 'static)) -> bool {
+    error
+        .downcast_ref::<hyper::Error>()
+        .is_some_and(hyper::Error::is_user)
+}
+
+fn is_timeout(error: &(dyn Error + 'static)) -> bool {
+    error.is::<tower::timeout::error::Elapsed>()
+        || error
+            .downcast_ref::<io::Error>()
+            .is_some_and(|error| error.kind() == io::ErrorKind::TimedOut)
+}
+
+fn is_connect(error: &(dyn Error + 'static)) -> bool {
+    error
+        .downcast_ref::<hyper_util::client::legacy::Error>()
+        .is_some_and(hyper_util::client::legacy::Error::is_connect)
+}

@@ -1,0 +1,26 @@
+//! Where the layers meet, and the only place where they do.
+
+use axum::body::Body;
+use buttress::core::BoxError;
+use http::{Request, Response};
+use tower::ServiceBuilder;
+use tower::util::BoxCloneSyncService;
+
+use crate::access::Attempts;
+use crate::args::Args;
+use crate::client::client;
+
+/// The layers around the client, as one service.
+pub(crate) type Stack = BoxCloneSyncService<Request<Body>, Response<Body>, BoxError>;
+
+/// Outermost first. A new layer is a line here, at the place that its documentation names, and
+/// its flags in [`Args`].
+pub(crate) fn stack(args: &Args) -> Result<Stack, rustls::Error> {
+    let service = ServiceBuilder::new()
+        .map_err(BoxError::from)
+        .map_response(|response: Response<_>| response.map(Body::new))
+        .layer(args.retry())
+        .map_request(Attempts::count)
+        .service(client(args.connect_timeout)?);
+    Ok(BoxCloneSyncService::new(service))
+}
