@@ -1,0 +1,14 @@
+//! The gateway as its users have it: a process of its own, over real sockets.
+
+#![allow(clippy::unwrap_used, reason = "in a test, what goes wrong may panic, in helpers too")]
+
+mod bodies;
+mod demo;
+mod flags;
+mod harness;
+mod heads;
+mod leaving;
+mod logs;
+mod odd;
+mod retries;
+mod streams;
