@@ -103,8 +103,8 @@ impl Backoff {
     /// The delay before the retry of this number, before jitter. The first retry is number 0.
     #[must_use]
     pub fn ceiling(&self, retry: u32) -> Duration {
-        if self.base.is_zero() {
-            return Duration::ZERO; // and not zero times infinity
+        if retry == 0 || self.base.is_zero() {
+            return self.base.min(self.cap); // exact, and not zero times infinity
         }
         let exponent = i32::try_from(retry).unwrap_or(i32::MAX);
         let seconds = self.base.as_secs_f64() * self.factor.powi(exponent);

@@ -69,7 +69,7 @@ impl RetryBudget {
         Self {
             shared: Arc::new(Shared {
                 limits,
-                concurrency: Concurrency::new(limits.min_concurrency, limits.ratio),
+                concurrency: Concurrency::new(),
                 history: History::new(limits.capacity),
             }),
         }
@@ -111,7 +111,12 @@ impl RetryBudget {
 
     /// Takes a slot and `cost` tokens, or neither.
     pub(crate) fn start_retry(&self, cost: u32) -> Result<(), Exhausted> {
-        if !self.shared.concurrency.try_retry() {
+        let limits = &self.shared.limits;
+        let has_slot = self
+            .shared
+            .concurrency
+            .try_retry(|calls| limits.max_retries(calls));
+        if !has_slot {
             return Err(Exhausted::Concurrency);
         }
         if !self.shared.history.withdraw(cost) {
@@ -170,6 +175,12 @@ impl BudgetLimits {
     pub const fn capacity(mut self, tokens: u32) -> Self {
         self.capacity = tokens;
         self
+    }
+
+    /// The most retries at once while so many calls are active.
+    #[must_use]
+    pub fn max_retries(&self, active_calls: u32) -> u32 {
+        self.ratio.of(active_calls).max(self.min_concurrency)
     }
 }
 

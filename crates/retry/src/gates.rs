@@ -1,7 +1,5 @@
 //! The two gates of a retry budget: how many at once, and how many of late.
 
-use buttress_core::Ratio;
-
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
 
 /// Counts active calls and retries in one word, so that a retry is admitted against both as they are
@@ -9,8 +7,6 @@ use crate::sync::{AtomicU32, AtomicU64, Ordering};
 pub(crate) struct Concurrency {
     /// Active calls in the upper half, retries in the lower.
     word: AtomicU64,
-    min_retries: u32,
-    ratio: Ratio,
 }
 
 /// A bucket of tokens.
@@ -23,11 +19,9 @@ pub(crate) struct History {
 // atomic read-modify-write.
 
 impl Concurrency {
-    pub(crate) fn new(min_retries: u32, ratio: Ratio) -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             word: AtomicU64::new(0),
-            min_retries,
-            ratio,
         }
     }
 
@@ -41,12 +35,12 @@ impl Concurrency {
         self.word.fetch_sub(CALL, Ordering::Relaxed);
     }
 
-    /// Takes a slot if one is free.
-    pub(crate) fn try_retry(&self) -> bool {
+    /// Takes a slot if one is free of the `max` that the number of active calls allows.
+    pub(crate) fn try_retry(&self, max: impl Fn(u32) -> u32) -> bool {
         self.word
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |word| {
                 let (calls, retries) = split(word);
-                (retries < self.max_retries(calls)).then(|| word + RETRY)
+                (retries < max(calls)).then_some(word + RETRY)
             })
             .is_ok()
     }
@@ -61,10 +55,6 @@ impl Concurrency {
 
     pub(crate) fn retries(&self) -> u32 {
         split(self.word.load(Ordering::Relaxed)).1
-    }
-
-    pub(crate) fn max_retries(&self, calls: u32) -> u32 {
-        self.ratio.of(calls).max(self.min_retries)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use buttress_core::{Acceptance, Attempt, Backoff, Deadline, Jitter, Kind, Outcome};
+use buttress_core::{Acceptance, Attempt, Backoff, Deadline, Kind, Outcome};
 
 /// What the layer was told.
 #[derive(Debug, Clone)]
@@ -133,8 +133,8 @@ impl Policy {
                 } else {
                     Duration::ZERO
                 };
-                let jitter = Jitter::Additive(spread);
-                Ok(Backoff::constant(hint).jitter(jitter).delay(0, sample))
+                let jitter = Backoff::constant(spread).delay(0, sample);
+                Ok(hint.saturating_add(jitter))
             }
             _ => Ok(local.delay(retry, sample)),
         }
