@@ -10,3 +10,7 @@
 pub mod body;
 pub mod probe;
 pub mod upstream;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

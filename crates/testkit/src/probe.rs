@@ -2,8 +2,10 @@
 
 mod poll_counter;
 mod readiness;
+mod reply;
 mod scripted;
 
 pub use poll_counter::{PollCounter, PollCounterFuture, Polls};
 pub use readiness::ReadinessProbe;
-pub use scripted::{Reply, ScriptedFuture, ScriptedHandle, ScriptedService};
+pub use reply::{Reply, ScriptedFuture};
+pub use scripted::{ScriptedHandle, ScriptedService};

@@ -35,6 +35,7 @@ mod script;
 mod server;
 mod service;
 mod socket;
+mod wire;
 
 pub use behaviour::Behaviour;
 pub use body::UpstreamBody;

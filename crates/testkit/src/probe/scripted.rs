@@ -1,15 +1,13 @@
 use std::{
     collections::VecDeque,
     fmt,
-    future::Future,
-    pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::{Context, Poll, Waker, ready},
-    time::Duration,
+    sync::{Arc, Mutex, MutexGuard},
+    task::{Context, Poll, Waker},
 };
 
-use tokio::time::Sleep;
 use tower_service::Service;
+
+use super::reply::{Reply, ScriptedFuture, Tally, lock};
 
 /// A service whose replies the test decides.
 ///
@@ -27,30 +25,9 @@ pub struct ScriptedService<Req, Res, Err> {
     handle: ScriptedHandle<Req, Res, Err>,
 }
 
-/// What a [`ScriptedService`] does with one call.
-pub enum Reply<Res, Err> {
-    /// Answers at the first poll.
-    Ok(Res),
-    /// Fails at the first poll.
-    Err(Err),
-    /// Never answers.
-    Pending,
-    /// Waits on tokio's clock, then does as the inner reply says. A zero wait is no wait.
-    After(Duration, Box<Self>),
-    /// Does whatever this future does.
-    Future(Pin<Box<dyn Future<Output = Result<Res, Err>> + Send>>),
-}
-
 /// Feeds a [`ScriptedService`] and all its clones, and reads what they saw.
 pub struct ScriptedHandle<Req, Res, Err> {
     shared: Arc<Mutex<Shared<Req, Res, Err>>>,
-}
-
-/// The future of a [`ScriptedService`].
-pub struct ScriptedFuture<Res, Err> {
-    reply: Option<Reply<Res, Err>>,
-    sleep: Option<Pin<Box<Sleep>>>,
-    tally: Arc<Mutex<Tally>>,
 }
 
 type Decide<Req, Res, Err> = Box<dyn FnMut(usize, Req) -> Reply<Res, Err> + Send>;
@@ -64,27 +41,6 @@ struct Shared<Req, Res, Err> {
     ready_errors: VecDeque<Err>,
     waiting: Vec<Waker>,
     tally: Arc<Mutex<Tally>>,
-}
-
-#[derive(Default)]
-struct Tally {
-    in_flight: usize,
-    dropped: usize,
-}
-
-// ===== impl Reply =====
-
-impl<Res, Err> Reply<Res, Err> {
-    /// This reply, `wait` later.
-    #[must_use]
-    pub fn after(self, wait: Duration) -> Self {
-        Self::After(wait, Box::new(self))
-    }
-
-    /// Whatever `future` does.
-    pub fn future(future: impl Future<Output = Result<Res, Err>> + Send + 'static) -> Self {
-        Self::Future(Box::pin(future))
-    }
 }
 
 // ===== impl ScriptedService =====
@@ -169,13 +125,7 @@ impl<Req, Res, Err> Service<Req> for ScriptedService<Req, Res, Err> {
                 }
             }
         };
-        let tally = Arc::clone(&shared.tally);
-        lock(&tally).in_flight += 1;
-        ScriptedFuture {
-            reply: Some(reply),
-            sleep: None,
-            tally,
-        }
+        ScriptedFuture::new(reply, &shared.tally)
     }
 }
 
@@ -241,67 +191,6 @@ impl<Req, Res, Err> ScriptedHandle<Req, Res, Err> {
     }
 }
 
-// ===== impl ScriptedFuture =====
-
-impl<Res, Err> ScriptedFuture<Res, Err> {
-    fn poll_wait(&mut self, wait: Duration, cx: &mut Context<'_>) -> Poll<()> {
-        if !wait.is_zero() {
-            let sleep = self
-                .sleep
-                .get_or_insert_with(|| Box::pin(tokio::time::sleep(wait)));
-            ready!(sleep.as_mut().poll(cx));
-            self.sleep = None;
-        }
-        Poll::Ready(())
-    }
-}
-
-// Nothing is pinned in place: the sleep and the foreign future have their own boxes.
-impl<Res, Err> Unpin for ScriptedFuture<Res, Err> {}
-
-impl<Res, Err> Future for ScriptedFuture<Res, Err> {
-    type Output = Result<Res, Err>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let output = loop {
-            match self.reply.take().expect("polled after it was done") {
-                Reply::Ok(response) => break Ok(response),
-                Reply::Err(error) => break Err(error),
-                Reply::Pending => {
-                    self.reply = Some(Reply::Pending);
-                    return Poll::Pending;
-                }
-                Reply::Future(mut future) => match future.as_mut().poll(cx) {
-                    Poll::Ready(output) => break output,
-                    Poll::Pending => {
-                        self.reply = Some(Reply::Future(future));
-                        return Poll::Pending;
-                    }
-                },
-                Reply::After(wait, next) => {
-                    if self.poll_wait(wait, cx).is_pending() {
-                        self.reply = Some(Reply::After(wait, next));
-                        return Poll::Pending;
-                    }
-                    self.reply = Some(*next);
-                }
-            }
-        };
-        lock(&self.tally).in_flight -= 1;
-        Poll::Ready(output)
-    }
-}
-
-impl<Res, Err> Drop for ScriptedFuture<Res, Err> {
-    fn drop(&mut self) {
-        if self.reply.is_some() {
-            let mut tally = lock(&self.tally);
-            tally.in_flight -= 1;
-            tally.dropped += 1;
-        }
-    }
-}
-
 // ===== impl Clone, Debug =====
 
 impl<Req, Res, Err> Clone for ScriptedService<Req, Res, Err> {
@@ -330,27 +219,4 @@ impl<Req, Res, Err> fmt::Debug for ScriptedHandle<Req, Res, Err> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ScriptedHandle").finish_non_exhaustive()
     }
-}
-
-impl<Res, Err> fmt::Debug for ScriptedFuture<Res, Err> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ScriptedFuture").finish_non_exhaustive()
-    }
-}
-
-impl<Res, Err> fmt::Debug for Reply<Res, Err> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Ok(_) => "Ok",
-            Self::Err(_) => "Err",
-            Self::Pending => "Pending",
-            Self::After(..) => "After",
-            Self::Future(_) => "Future",
-        })
-    }
-}
-
-/// A probe that panicked on purpose must not poison the test that expects it.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -48,7 +48,7 @@ pub(super) struct Ticket {
 }
 
 /// How many calls are kept in full; older ones are only counted.
-const MAX_CALLS: usize = 4096;
+const MAX_CALLS: usize = 1024;
 
 /// How many paths are counted on their own; the calls to further ones count in the total only.
 const MAX_PATHS: usize = 1024;
@@ -115,7 +115,7 @@ impl Upstream {
         self.lock().by_path.get(path).copied().unwrap_or_default()
     }
 
-    /// The last few thousand requests, in the order they came.
+    /// The last 1024 requests, in the order they came.
     #[must_use]
     pub fn calls(&self) -> Vec<Call> {
         self.lock().calls.iter().cloned().collect()

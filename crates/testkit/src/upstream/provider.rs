@@ -11,7 +11,7 @@ pub fn json_error(status: u16, body: &'static str) -> Behaviour {
 /// OpenAI.
 pub mod openai {
     /// 429: too fast.
-    pub const RATE_LIMIT: &str = r#"{"error":{"message":"Rate limit reached for gpt-4o-mini on requests per min (RPM): Limit 3, Used 3, Requested 1. Please try again in 20s.","type":"requests","param":null,"code":"rate_limit_exceeded"}}"#;
+    pub const RATE_LIMIT: &str = r#"{"error":{"message":"Rate limit reached: too many requests per minute.","type":"requests","param":null,"code":"rate_limit_exceeded"}}"#;
     /// 429: not paid for.
     pub const INSUFFICIENT_QUOTA: &str = r#"{"error":{"message":"You exceeded your current quota, please check your plan and billing details.","type":"insufficient_quota","param":null,"code":"insufficient_quota"}}"#;
     /// 429: the engine, not the caller.

@@ -3,26 +3,22 @@ use std::{
     future::Future,
     io,
     net::{Ipv4Addr, SocketAddr},
-    pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::{Context, Poll, ready},
     time::Duration,
 };
 
-use bytes::Bytes;
-use http::{Request, Version};
-use http_body::{Body, Frame, SizeHint};
+use http::Request;
 use hyper::{body::Incoming, rt::Executor, service::service_fn};
 use hyper_util::{rt::TokioIo, server::conn::auto};
 use tokio::{
     net::{TcpListener, TcpStream},
     task::JoinSet,
-    time::Sleep,
 };
 
 use super::{
-    Cut, Upstream, UpstreamBody, UpstreamService,
+    Upstream, UpstreamService,
     socket::{KillSwitch, Socket},
+    wire::{WireBody, throw},
 };
 
 /// An [`Upstream`] on a TCP port of this machine: HTTP/1.1, and HTTP/2 with prior knowledge.
@@ -53,16 +49,8 @@ pub struct Server {
 #[derive(Clone, Default)]
 struct Tasks(Arc<Mutex<JoinSet<()>>>);
 
-/// An answer's body, on its way into a socket.
-struct WireBody {
-    inner: UpstreamBody,
-    version: Version,
-    switch: KillSwitch,
-    breaking: Option<(Pin<Box<Sleep>>, Option<io::Error>)>,
-}
-
-/// How long a cut waits, so that what was sent before it is on the wire: on HTTP/2 another task writes it.
-const FLUSH: Duration = Duration::from_millis(5);
+/// How long a listener waits that could not accept.
+const AGAIN: Duration = Duration::from_millis(5);
 
 // ===== impl Server =====
 
@@ -142,7 +130,7 @@ impl Server {
             loop {
                 // Out of file descriptors, or the peer is gone already: the next one may do better.
                 let Ok((tcp, _)) = listener.accept().await else {
-                    tokio::time::sleep(FLUSH).await;
+                    tokio::time::sleep(AGAIN).await;
                     continue;
                 };
                 upstream.count_connection();
@@ -210,70 +198,5 @@ async fn connection(tcp: TcpStream, service: UpstreamService, tasks: Tasks) {
         () = switch.thrown() => {}
         // Whatever the peer did wrong, it has been told.
         _ = builder.serve_connection(io, serve) => {}
-    }
-}
-
-/// Does to the connection what the script wants; a stream of HTTP/2 is left to hyper, which resets it.
-fn throw(switch: &KillSwitch, version: Version, error: &io::Error) {
-    let h2 = version == Version::HTTP_2;
-    match Cut::of(error) {
-        Some(Cut::Reset | Cut::Refuse) if !h2 => switch.reset(),
-        Some(Cut::Abort) => switch.reset(),
-        Some(Cut::Close) => switch.close(),
-        Some(Cut::Reset | Cut::Refuse | Cut::Stall) | None => {}
-    }
-}
-
-// ===== impl WireBody =====
-
-impl WireBody {
-    const fn new(inner: UpstreamBody, version: Version, switch: KillSwitch) -> Self {
-        Self {
-            inner,
-            version,
-            switch,
-            breaking: None,
-        }
-    }
-}
-
-impl Body for WireBody {
-    type Data = Bytes;
-    type Error = io::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
-        let Self {
-            inner,
-            version,
-            switch,
-            breaking,
-        } = &mut *self;
-        if breaking.is_none() {
-            match ready!(Pin::new(inner).poll_frame(cx)) {
-                Some(Err(error)) => {
-                    *breaking = Some((Box::pin(tokio::time::sleep(FLUSH)), Some(error)));
-                }
-                frame => return Poll::Ready(frame),
-            }
-        }
-        let Some((sleep, error)) = breaking else {
-            return Poll::Ready(None);
-        };
-        ready!(sleep.as_mut().poll(cx));
-        Poll::Ready(error.take().map(|error| {
-            throw(switch, *version, &error);
-            Err(error)
-        }))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.breaking.is_none() && self.inner.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
     }
 }

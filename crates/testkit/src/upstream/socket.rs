@@ -39,7 +39,7 @@ pub(super) struct Socket {
 }
 
 /// How long a closed connection goes on reading.
-const LINGER: Duration = Duration::from_millis(500);
+const LINGER: Duration = Duration::from_secs(1);
 
 impl KillSwitch {
     pub(super) fn reset(&self) {

@@ -1,0 +1,120 @@
+//! Chance is repeatable, and kind enough for a demonstration.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper of a test may panic as a test may"
+)]
+
+use buttress_testkit::upstream::{Behaviour, Chance, Script, Upstream, misbehaving_by_chance};
+use http::Request;
+use http_body_util::{BodyExt, Empty};
+use tower_service::Service;
+
+/// What became of each request in turn: the status, and whether the body came to its end.
+async fn outcomes(script: Script, count: usize) -> Vec<(Option<u16>, bool)> {
+    let mut service = Upstream::new(script).service();
+    let mut outcomes = Vec::new();
+    for _ in 0..count {
+        let request = Request::post("/v1/messages")
+            .body(Empty::<bytes::Bytes>::new())
+            .unwrap();
+        outcomes.push(match service.call(request).await {
+            Ok(response) => {
+                let status = response.status().as_u16();
+                (Some(status), response.into_body().collect().await.is_ok())
+            }
+            Err(_) => (None, false),
+        });
+    }
+    outcomes
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_seed_decides_everything() {
+    let first = outcomes(misbehaving_by_chance(42), 200).await;
+    assert_eq!(first, outcomes(misbehaving_by_chance(42), 200).await);
+    assert_ne!(first, outcomes(misbehaving_by_chance(43), 200).await);
+    assert_eq!(misbehaving_by_chance(42).seed(), Some(42));
+    assert_eq!(Script::well().seed(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn three_tries_are_enough_and_somebody_sees_a_retry_soon() {
+    for seed in 0..20 {
+        let outcomes = outcomes(misbehaving_by_chance(seed), 300).await;
+        let refused = |&(status, _): &(Option<u16>, bool)| status != Some(200);
+        assert!(
+            !outcomes.windows(3).any(|tries| tries.iter().all(refused)),
+            "seed {seed}"
+        );
+        assert!(outcomes[..12].iter().any(refused), "seed {seed}");
+        let all_refused = outcomes.iter().filter(|outcome| refused(outcome)).count();
+        assert!(
+            (60..150).contains(&all_refused),
+            "seed {seed}: {all_refused} of 300"
+        );
+        for status in [None, Some(429), Some(500), Some(529)] {
+            assert!(
+                outcomes.iter().any(|outcome| outcome.0 == status),
+                "seed {seed}: {status:?}"
+            );
+        }
+        let broken = outcomes
+            .iter()
+            .filter(|&&(status, whole)| status == Some(200) && !whole)
+            .count();
+        assert!(
+            broken <= 10,
+            "seed {seed}: {broken} of 300 break in the middle"
+        );
+    }
+}
+
+#[tokio::test]
+async fn weights_are_kept() {
+    let chance = Chance::seeded(7)
+        .with(3, Behaviour::well())
+        .with(0, Behaviour::status(404))
+        .with(1, Behaviour::status(500));
+    let outcomes = outcomes(Script::chance(chance), 4000).await;
+    let count = |status| {
+        outcomes
+            .iter()
+            .filter(|outcome| outcome.0 == Some(status))
+            .count()
+    };
+    assert_eq!(count(404), 0);
+    assert!(
+        (900..1100).contains(&count(500)),
+        "{} of 4000, expected about 1000",
+        count(500)
+    );
+}
+
+#[tokio::test]
+async fn relief_ends_a_row_of_faults() {
+    let chance = Chance::seeded(7)
+        .with(1, Behaviour::well())
+        .with(1000, Behaviour::status(500))
+        .relief_after(2);
+    let outcomes = outcomes(Script::chance(chance), 300).await;
+    let well = outcomes
+        .iter()
+        .filter(|outcome| outcome.0 == Some(200))
+        .count();
+    assert!((100..105).contains(&well), "{well} of 300");
+}
+
+#[tokio::test]
+async fn nothing_to_choose_from_is_well() {
+    let nothing = Script::chance(Chance::seeded(1));
+    assert_eq!(outcomes(nothing, 1).await, [(Some(200), true)]);
+    let only_faults = Chance::seeded(1)
+        .with(1, Behaviour::status(500))
+        .relief_after(1);
+    let statuses = outcomes(Script::chance(only_faults), 3).await;
+    assert_eq!(
+        statuses,
+        [(Some(500), true), (Some(200), true), (Some(500), true)]
+    );
+}
