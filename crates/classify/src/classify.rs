@@ -72,7 +72,7 @@ impl Profile {
     #[cold]
     #[inline(never)]
     fn failed_head(&self, status: StatusCode, headers: &HeaderMap) -> Outcome {
-        hinted(self.meaning(status), headers)
+        self.error_body(status, headers, &[])
     }
 }
 

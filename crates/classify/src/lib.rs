@@ -18,7 +18,10 @@
 //! ```
 
 mod classify;
+mod error_body;
+pub mod grpc;
 pub mod hints;
+mod json;
 mod profile;
 mod status;
 pub mod transport;

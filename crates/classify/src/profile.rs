@@ -4,8 +4,10 @@ use std::error::Error;
 use std::fmt;
 
 use buttress_core::{Kind, Outcome};
+use http::StatusCode;
 
-use crate::status::{self, Row};
+use crate::grpc;
+use crate::status::{self, CONTEXT_WINDOW, Row, UNPAID_BILL};
 
 /// What is known about the answers of one upstream API.
 ///
@@ -28,27 +30,29 @@ pub struct Profile {
 }
 
 /// The part of a profile that is the provider's, not the user's.
-pub(crate) struct Data {
-    pub(crate) name: &'static str,
-    pub(crate) statuses: &'static [Row],
-    pub(crate) dialect: Dialect,
+struct Data {
+    name: &'static str,
+    statuses: &'static [Row],
+    dialect: Dialect,
+    phrases: &'static [Phrase],
     idempotency_header: Option<&'static str>,
 }
 
-/// How an upstream words its errors.
+/// A phrase in the message of a 400, where the provider has no better word for it.
+pub(crate) type Phrase = (&'static str, Outcome);
+
+/// Where an upstream says what went wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Dialect {
     /// In the status alone.
     Plain,
     /// In `grpc-status`, in headers or trailers, under HTTP 200.
     Grpc,
-    /// `{"error": {"type", "code", "message"}}`, and its many cousins.
-    OpenAi,
-    /// `{"type": "error", "error": {"type", "message"}}`.
-    Anthropic,
-    /// `{"error": {"code", "status", "message", "details"}}`: `google.rpc.Status` as JSON.
+    /// In the words of `{"error": {"type", "code", "message"}}` and its many cousins.
+    Words,
+    /// In `{"error": {"code", "status", "message", "details"}}`: `google.rpc.Status` as JSON.
     Google,
-    /// The name of an exception, in a header or in the body.
+    /// In the name of an exception, in a header or in the body.
     Aws,
 }
 
@@ -161,10 +165,9 @@ impl Profile {
 
     /// What a status means by itself, before headers and body have been looked at.
     #[must_use]
-    pub fn meaning(&self, status: http::StatusCode) -> Outcome {
-        let status = status.as_u16();
+    pub fn meaning(&self, status: StatusCode) -> Outcome {
         let built_in = self.built_in(status);
-        match self.own(status) {
+        match self.own(status.as_u16()) {
             Some(Kind::Success) => Outcome::SUCCESS,
             Some(kind) => Outcome::new(kind).accepted(built_in.acceptance),
             None => built_in,
@@ -183,7 +186,15 @@ impl Profile {
         self.data.dialect
     }
 
-    fn built_in(&self, status: u16) -> Outcome {
+    pub(crate) const fn phrases(&self) -> &'static [Phrase] {
+        self.data.phrases
+    }
+
+    fn built_in(&self, status: StatusCode) -> Outcome {
+        if self.dialect() == Dialect::Grpc {
+            return grpc::of_http(status);
+        }
+        let status = status.as_u16();
         let mut exceptions = self.data.statuses.iter();
         match exceptions.find(|(exception, _)| *exception == status) {
             Some((_, meaning)) => *meaning,
@@ -272,34 +283,53 @@ impl Error for InvalidStatus {}
 /// A free place: no status is 0.
 const UNUSED: (u16, Kind) = (0, Kind::Success);
 
-const OPENAI: Data = llm("openai", status::OPENAI, Dialect::OpenAi);
-const AZURE: Data = llm("azure", status::OPENAI, Dialect::OpenAi);
-const ANTHROPIC: Data = llm("anthropic", status::ANTHROPIC, Dialect::Anthropic);
-const GEMINI: Data = llm("gemini", status::LLM, Dialect::Google);
-const BEDROCK: Data = llm("bedrock", status::BEDROCK, Dialect::Aws);
-const MISTRAL: Data = llm("mistral", status::LLM, Dialect::OpenAi);
-const GROQ: Data = llm("groq", status::GROQ, Dialect::OpenAi);
-const OPENROUTER: Data = llm("openrouter", status::LLM, Dialect::OpenAi);
-const VLLM: Data = llm("vllm", status::LLM, Dialect::OpenAi);
+const OPENAI: Data = llm("openai", status::OPENAI, Dialect::Words, &[]);
+const AZURE: Data = llm("azure", status::OPENAI, Dialect::Words, &[]);
+const ANTHROPIC: Data = llm("anthropic", status::ANTHROPIC, Dialect::Words, {
+    &[
+        ("prompt is too long", CONTEXT_WINDOW),
+        ("credit balance is too low", UNPAID_BILL),
+    ]
+});
+const GEMINI: Data = llm("gemini", status::LLM, Dialect::Google, {
+    &[("exceeds the maximum number of tokens", CONTEXT_WINDOW)]
+});
+const BEDROCK: Data = llm("bedrock", status::BEDROCK, Dialect::Aws, {
+    &[("Input is too long for requested model", CONTEXT_WINDOW)]
+});
+const MISTRAL: Data = llm("mistral", status::LLM, Dialect::Words, CONTEXT_LENGTH);
+const GROQ: Data = llm("groq", status::GROQ, Dialect::Words, &[]);
+const OPENROUTER: Data = llm("openrouter", status::LLM, Dialect::Words, CONTEXT_LENGTH);
+const VLLM: Data = llm("vllm", status::LLM, Dialect::Words, CONTEXT_LENGTH);
 const HTTP: Data = Data {
     name: "generic",
-    statuses: status::NONE,
+    statuses: &[],
     dialect: Dialect::Plain,
+    phrases: &[],
     // draft-ietf-httpapi-idempotency-key-header
     idempotency_header: Some("idempotency-key"),
 };
 const GRPC: Data = Data {
     name: "grpc",
-    statuses: status::NONE,
+    statuses: &[],
     dialect: Dialect::Grpc,
+    phrases: &[],
     idempotency_header: None,
 };
 
-const fn llm(name: &'static str, statuses: &'static [Row], dialect: Dialect) -> Data {
+const CONTEXT_LENGTH: &[Phrase] = &[("maximum context length", CONTEXT_WINDOW)];
+
+const fn llm(
+    name: &'static str,
+    statuses: &'static [Row],
+    dialect: Dialect,
+    phrases: &'static [Phrase],
+) -> Data {
     Data {
         name,
         statuses,
         dialect,
+        phrases,
         // None of them documents a header of which it says that a repeated key is not billed.
         idempotency_header: None,
     }

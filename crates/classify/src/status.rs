@@ -38,7 +38,6 @@ pub(crate) const GROQ: &[Row] = &[
     (498, OVERLOADED.accepted(Acceptance::Rejected)),
     NO_CAPACITY,
 ];
-pub(crate) const NONE: &[Row] = &[];
 
 const UNPAID: Row = (402, UNPAID_BILL);
 const CONFLICT: Row = (409, TRANSIENT);
@@ -51,9 +50,13 @@ pub(crate) const UPSTREAM_TIMEOUT: Outcome = TRANSIENT.because(Reason::Timeout(T
 pub(crate) const RATE_LIMITED: Outcome = answered(Kind::Throttled).because(Reason::RateLimit);
 pub(crate) const OVERLOADED: Outcome = answered(Kind::Overloaded);
 pub(crate) const UNPAID_BILL: Outcome = answered(Kind::OutOfQuota).because(Reason::Billing);
+pub(crate) const DAILY_QUOTA: Outcome = answered(Kind::OutOfQuota).because(Reason::DailyQuota);
+pub(crate) const OUT_OF_QUOTA: Outcome = answered(Kind::OutOfQuota);
 pub(crate) const INVALID: Outcome = answered(Kind::Invalid);
 pub(crate) const CREDENTIALS: Outcome = INVALID.because(Reason::Credentials);
 pub(crate) const NOT_FOUND: Outcome = INVALID.because(Reason::NotFound);
+pub(crate) const CONTEXT_WINDOW: Outcome = INVALID.because(Reason::ContextWindow);
+pub(crate) const CONTENT_POLICY: Outcome = INVALID.because(Reason::ContentPolicy);
 
 const fn answered(kind: Kind) -> Outcome {
     Outcome::new(kind).accepted(Acceptance::Answered)

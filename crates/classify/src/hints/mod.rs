@@ -2,13 +2,17 @@
 
 mod duration;
 mod pushback;
+mod rate_limits;
 mod retry_after;
+mod rfc3339;
 
 use std::time::{Duration, SystemTime};
 
 use http::HeaderMap;
 
+pub(crate) use duration::protobuf as protobuf_duration;
 pub use pushback::Pushback;
+pub use rate_limits::{RateLimit, RateLimits, rate_limits};
 
 /// What headers say about trying again.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

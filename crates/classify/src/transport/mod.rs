@@ -1,43 +1,145 @@
 //! What an error says, when there is no answer.
+//!
+//! | error | kind, reason | taken on? |
+//! |---|---|---|
+//! | a [`Failure`], anywhere in the chain | what it says itself | what it says itself |
+//! | connecting: DNS, TCP, TLS | transient, refused or connect timeout | no |
+//! | connection reset, aborted, cut off | transient, reset | unknown |
+//! | the system's own time limit | transient, idle timeout | unknown |
+//! | hyper: the request was never written (`is_canceled`, `is_closed`) | transient, reset | no |
+//! | hyper: building or sending the request failed on our side (`is_user`) | [`Outcome::LOCAL`] | – |
+//! | hyper: the answer is not HTTP, or its connection went away | transient | unknown |
+//! | h2: `REFUSED_STREAM`; `GOAWAY` with `NO_ERROR` that leaves the stream out | transient, unprocessed | no |
+//! | h2: any other reset or `GOAWAY` | transient, reset | unknown |
+//! | reqwest: the request could not be built | [`Outcome::LOCAL`] | – |
+//! | reqwest: its own time limits | transient, connect or total timeout | no, or unknown |
+//! | reqwest: too many redirects; `error_for_status` | invalid; as the status means anywhere | yes |
+//! | anything else | transient | unknown |
+//!
+//! The rows of a foreign crate need the feature of its name. Without it, its errors are judged by
+//! what is found behind them.
+//!
+//! [`Failure`]: buttress_core::Failure
 
+#[cfg(feature = "h2")]
+mod h2;
+#[cfg(feature = "hyper")]
+mod hyper;
 mod io;
+#[cfg(feature = "reqwest")]
+mod reqwest;
 
 use std::any::Any;
 use std::error::Error;
+use std::iter;
 
-use buttress_core::{BoxError, Failure, Kind, Outcome, chain, find};
+use buttress_core::{Acceptance, BoxError, Failure, Kind, Outcome, Reason};
 
-/// What an error of any type means, where it is one of those known here.
+/// What an error of any type means.
 ///
-/// Known are [`BoxError`], [`Failure`], [`std::io::Error`]. An unknown type is transient and
-/// ambiguous: it may pass, and nothing is known about whether the upstream took the request on.
+/// Known are boxed errors, [`Failure`], [`std::io::Error`], and the error types of the crates whose
+/// features are on; their source chains are followed. An unknown type is transient and ambiguous: it
+/// may pass, and nothing is known about whether the upstream took the request on.
 #[must_use]
 pub fn transport<E: 'static>(error: &E) -> Outcome {
-    let any: &dyn Any = error;
-    if let Some(error) = any.downcast_ref::<BoxError>() {
-        return transport_error(&**error);
-    }
-    known(any).map_or(UNKNOWN, transport_error)
+    known(error).map_or(UNKNOWN, transport_error)
 }
 
-/// What an error means, by its source chain.
+/// What an error means, by itself and by what is behind it.
+///
+/// A [`Failure`] anywhere in the chain speaks first, then the outermost error that is known.
 #[must_use]
 pub fn transport_error(error: &(dyn Error + 'static)) -> Outcome {
-    if let Some(failure) = find::<Failure>(error) {
-        return failure.outcome();
+    let failure = links(error).find_map(|link| link.downcast_ref::<Failure>());
+    match failure {
+        Some(failure) => failure.outcome(),
+        None => links(error).find_map(read).unwrap_or(UNKNOWN),
     }
-    chain(error).find_map(read).unwrap_or(UNKNOWN)
 }
 
-fn known(any: &dyn Any) -> Option<&(dyn Error + 'static)> {
-    if let Some(failure) = any.downcast_ref::<Failure>() {
-        return Some(failure);
+/// The error in a value of unknown type.
+fn known(value: &dyn Any) -> Option<&(dyn Error + 'static)> {
+    if let Some(boxed) = value.downcast_ref::<BoxError>() {
+        return Some(&**boxed);
     }
-    any.downcast_ref::<std::io::Error>().map(|error| error as _)
+    if let Some(boxed) = value.downcast_ref::<Box<dyn Error + Send>>() {
+        return Some(&**boxed);
+    }
+    if let Some(boxed) = value.downcast_ref::<Box<dyn Error>>() {
+        return Some(&**boxed);
+    }
+    #[cfg(feature = "hyper")]
+    if let Some(error) = as_error::<::hyper::Error>(value)
+        .or_else(|| as_error::<hyper_util::client::legacy::Error>(value))
+    {
+        return Some(error);
+    }
+    #[cfg(feature = "h2")]
+    if let Some(error) = as_error::<::h2::Error>(value) {
+        return Some(error);
+    }
+    #[cfg(feature = "reqwest")]
+    if let Some(error) = as_error::<::reqwest::Error>(value) {
+        return Some(error);
+    }
+    as_error::<Failure>(value).or_else(|| as_error::<std::io::Error>(value))
+}
+
+fn as_error<T: Error + 'static>(value: &dyn Any) -> Option<&(dyn Error + 'static)> {
+    value.downcast_ref::<T>().map(|error| error as _)
 }
 
 fn read(error: &(dyn Error + 'static)) -> Option<Outcome> {
-    error.downcast_ref().and_then(io::read)
+    #[cfg(feature = "reqwest")]
+    if let Some(outcome) = reqwest::read(error) {
+        return Some(outcome);
+    }
+    #[cfg(feature = "hyper")]
+    if let Some(outcome) = hyper::read(error) {
+        return Some(outcome);
+    }
+    #[cfg(feature = "h2")]
+    if let Some(outcome) = h2::read(error) {
+        return Some(outcome);
+    }
+    io::read(error)
 }
 
+/// An error and what is behind it, 64 deep.
+///
+/// As [`buttress_core::chain`], and into what an `io::Error` wraps: that is not its source (which is
+/// the source of what it wraps), and bodies pass errors through `io::Error` all the time.
+fn links<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    iter::successors(Some(error), |error| behind(*error)).take(64)
+}
+
+fn behind<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
+    let io = error.downcast_ref::<std::io::Error>();
+    match io.and_then(std::io::Error::get_ref) {
+        Some(wrapped) => Some(wrapped),
+        None => error.source(),
+    }
+}
+
+/// No connection was made. Nothing has been sent, whatever stood in the way.
+#[cfg(any(feature = "hyper", feature = "reqwest"))]
+fn not_connected(error: &(dyn Error + 'static)) -> Outcome {
+    if links(error).any(io::is_timeout) {
+        return Outcome::CONNECT_ELAPSED;
+    }
+    REFUSED
+}
+
+/// It may pass, and nobody knows whether the request was taken on.
 const UNKNOWN: Outcome = Outcome::new(Kind::Transient);
+const RESET: Outcome = UNKNOWN.because(Reason::Reset);
+const REFUSED: Outcome = UNKNOWN
+    .because(Reason::Refused)
+    .accepted(Acceptance::Rejected);
+/// The connection went away under a request that had not been written to it.
+#[cfg(feature = "hyper")]
+const UNSENT: Outcome = RESET.accepted(Acceptance::Rejected);
+#[cfg(feature = "h2")]
+const UNPROCESSED: Outcome = UNKNOWN
+    .because(Reason::Unprocessed)
+    .accepted(Acceptance::Rejected);
