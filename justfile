@@ -18,7 +18,7 @@ ci:
 
 # Explore the thread interleavings of the crate's shared state.
 loom:
-    RUSTFLAGS="--cfg loom" cargo test -p {{ package }} --lib --release --target-dir target/loom loom
+    RUSTFLAGS="--cfg buttress_loom" cargo test -p {{ package }} --lib --target-dir target/loom loom
 
 # Build the docs of the workspace and open those of the crate.
 docs:
