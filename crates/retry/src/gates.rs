@@ -110,8 +110,8 @@ const fn split(word: u64) -> (u32, u32) {
     ((word >> 32) as u32, word as u32)
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(buttress_loom)))]
 mod tests;
 
-#[cfg(all(test, loom))]
+#[cfg(all(test, buttress_loom))]
 mod loom_tests;

@@ -204,5 +204,5 @@ impl GaveUp {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(buttress_loom)))]
 mod tests;

@@ -1,4 +1,4 @@
-//! Every interleaving of two threads: `RUSTFLAGS="--cfg loom" cargo test -p buttress-retry --lib --release`.
+//! Every interleaving of two threads: `RUSTFLAGS="--cfg buttress_loom" cargo test -p buttress-retry --lib --release`.
 
 use loom::sync::Arc;
 use loom::thread;
