@@ -1,8 +1,9 @@
 //! The vectors about backoff and retry budgets, every one of them asserted or listed with a reason.
 #![allow(
     clippy::unwrap_used,
-    clippy::float_cmp,
-    reason = "a vector that cannot be read is a failed test"
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "a vector that cannot be read is a failed test; what differs is printed; calls run side by side"
 )]
 
 use std::collections::BTreeMap;

@@ -1,5 +1,9 @@
 //! Incidents of other projects that retries must be immune to, each by its name. Time is paused.
-#![allow(clippy::unwrap_used, reason = "helpers of tests may panic, too")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "helpers of tests may panic, too, and calls run side by side"
+)]
 
 use std::time::Duration;
 
