@@ -11,6 +11,7 @@ use buttress_testkit::{
 use http::{Request, StatusCode};
 use http_body::Body;
 use tokio::time::{Instant, timeout};
+use tokio_test::{assert_pending, assert_ready, task};
 use tower_service::Service;
 
 use crate::common::{CHAT, STREAM, call, events, post, status, text};
@@ -28,6 +29,27 @@ async fn head_and_chunks_come_when_they_are_due() {
     // The first chunk comes with the head; two waits follow.
     assert_eq!(text(response).await, "abc");
     assert_eq!(start.elapsed(), Duration::from_secs(16));
+}
+
+#[tokio::test]
+async fn the_body_is_pending_before_each_chunk_so_that_the_last_one_is_flushed() {
+    let script = Behaviour::well()
+        .pieces("text/plain", ["a", "b"])
+        .cut_after(2, Cut::Close);
+    let response = call(&Upstream::new(script), post("/", "")).await.unwrap();
+    let mut body = task::spawn(response.into_body());
+    for expected in ["a", "b"] {
+        assert_pending!(body.enter(|cx, body| body.poll_frame(cx)));
+        assert!(body.is_woken());
+        let frame = assert_ready!(body.enter(|cx, body| body.poll_frame(cx)));
+        assert_eq!(frame.unwrap().unwrap().into_data().unwrap(), expected);
+    }
+    assert_pending!(body.enter(|cx, body| body.poll_frame(cx)));
+    assert!(
+        assert_ready!(body.enter(|cx, body| body.poll_frame(cx)))
+            .unwrap()
+            .is_err()
+    );
 }
 
 #[tokio::test]

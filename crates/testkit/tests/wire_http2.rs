@@ -159,9 +159,10 @@ async fn a_reset_resets_one_stream_and_leaves_the_connection() {
     assert_eq!((counts.connections, counts.calls, counts.billed), (1, 4, 3));
 }
 
-#[tokio::test]
+// Streams and connection are different tasks, and here on different threads too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_abort_and_a_close_end_the_connection() {
-    for cut in [Cut::Abort, Cut::Close] {
+    for cut in [Cut::Abort, Cut::Close].repeat(10) {
         let mut client = Client::of(Behaviour::well().cut_after(3, cut)).await;
         let (frames, error) = frames(client.chat().await.unwrap().into_body()).await;
         assert_eq!((frames.len(), error.is_some()), (3, true), "{cut:?}");
