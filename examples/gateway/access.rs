@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 use http_body::{Body as _, Frame, SizeHint};
 use tokio::time::Instant;
-use tracing::info;
+use tracing::{Span, info, info_span};
 
 use crate::respond::{Refusal, explain};
 
@@ -38,6 +38,7 @@ impl Attempts {
 /// It holds no query, no field value and no body.
 #[derive(Debug)]
 pub(crate) struct Line {
+    span: Span,
     method: Method,
     path: String,
     began: Instant,
@@ -59,7 +60,10 @@ enum Ending {
 
 impl Line {
     pub(crate) fn begin<B>(request: &Request<B>, attempts: Attempts) -> Self {
+        static NUMBER: AtomicU64 = AtomicU64::new(1);
+        let id = NUMBER.fetch_add(1, Ordering::Relaxed);
         Self {
+            span: info_span!(target: "gateway", "request", id),
             method: request.method().clone(),
             path: request.uri().path().escape_debug().to_string(),
             began: Instant::now(),
@@ -67,6 +71,11 @@ impl Line {
             head: None,
             ending: Ending::ClientLeft,
         }
+    }
+
+    /// What the decisions about this request are logged in, so that lines find together.
+    pub(crate) fn span(&self) -> Span {
+        self.span.clone()
     }
 
     pub(crate) fn refused(&mut self, refusal: &Refusal) {
@@ -105,6 +114,7 @@ impl Drop for Line {
         };
         info!(
             target: "gateway",
+            parent: &self.span,
             method = %self.method,
             path = %self.path,
             status = self.head.map(|(status, _)| status.as_u16()),
@@ -113,7 +123,7 @@ impl Drop for Line {
             total_ms = millis(self.began.elapsed()),
             outcome = %outcome,
             error,
-            "request"
+            "done"
         );
     }
 }

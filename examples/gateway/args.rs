@@ -44,7 +44,7 @@ pub(crate) struct Args {
     pub(crate) profile: Profile,
 
     /// Calls per request at most, the first one included
-    #[arg(long, value_name = "N", default_value = "3")]
+    #[arg(long, value_name = "N", default_value = "3", value_parser = at_least_one)]
     max_attempts: NonZeroU32,
 
     /// The wait before the first retry, doubled before each further one, then spread by chance
@@ -85,7 +85,7 @@ pub(crate) struct Args {
     #[arg(
         long,
         value_name = "N",
-        default_value_t = 1,
+        default_value_t = 23,
         conflicts_with = "upstreams"
     )]
     pub(crate) seed: u64,
@@ -132,6 +132,10 @@ impl Args {
             .max_replay(self.max_replay)
             .retry_ambiguous(self.retry_ambiguous)
     }
+}
+
+fn at_least_one(text: &str) -> Result<NonZeroU32, &'static str> {
+    text.parse().ok().ok_or("write a number of at least 1")
 }
 
 #[cfg(test)]

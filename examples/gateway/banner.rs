@@ -6,54 +6,55 @@ use std::net::SocketAddr;
 /// A request of one API's shape.
 struct Sample {
     path: &'static str,
-    /// Fields besides the content type; the shell puts the key in.
-    fields: &'static [&'static str],
+    /// The key's field, which the shell completes.
+    key: &'static str,
+    /// Another field that is asked for.
+    version: Option<&'static str>,
     /// Without the closing brace.
     body: &'static str,
 }
 
 const OPENAI: Sample = Sample {
     path: "/v1/chat/completions",
-    fields: &["authorization: Bearer $OPENAI_API_KEY"],
+    key: "authorization: Bearer $OPENAI_API_KEY",
+    version: None,
     body: r#"{"model":"gpt-4o-mini","messages":[{"role":"user","content":"Say hello"}]"#,
 };
 
 const ANTHROPIC: Sample = Sample {
     path: "/v1/messages",
-    fields: &[
-        "x-api-key: $ANTHROPIC_API_KEY",
-        "anthropic-version: 2023-06-01",
-    ],
+    key: "x-api-key: $ANTHROPIC_API_KEY",
+    version: Some("anthropic-version: 2023-06-01"),
     body: r#"{"model":"claude-haiku-4-5","max_tokens":64,"messages":[{"role":"user","content":"Say hello"}]"#,
 };
 
 /// Prints the address and two commands to paste, one for JSON and one for a stream.
-pub(crate) fn print(address: SocketAddr, profile: &str) -> io::Result<()> {
+///
+/// Their paths are those of the profile, and of most others. A real upstream wants a key.
+pub(crate) fn print(address: SocketAddr, profile: &str, real: bool) -> io::Result<()> {
     let sample = if profile == "anthropic" {
         &ANTHROPIC
     } else {
         &OPENAI
     };
+    let Sample {
+        path,
+        key,
+        version,
+        body,
+    } = sample;
+    let fields: String = ["content-type: application/json"]
+        .into_iter()
+        .chain(*version)
+        .chain(real.then_some(*key))
+        .map(|field| format!(" -H \"{field}\""))
+        .collect();
     let mut out = io::stdout().lock();
     writeln!(out, "listening on http://{address}")?;
-    writeln!(out, "{}", sample.curl(address, "curl -i", "}"))?;
+    writeln!(out, "curl -i http://{address}{path}{fields} -d '{body}}}'")?;
     writeln!(
         out,
-        "{}",
-        sample.curl(address, "curl -iN", r#","stream":true}"#)
+        "curl -iN http://{address}{path}{fields} -d '{body},\"stream\":true}}'"
     )?;
     out.flush()
-}
-
-impl Sample {
-    fn curl(&self, address: SocketAddr, curl: &str, rest: &str) -> String {
-        let Self { path, fields, body } = self;
-        let fields: String = fields
-            .iter()
-            .map(|field| format!(" -H \"{field}\""))
-            .collect();
-        format!(
-            "{curl} http://{address}{path} -H 'content-type: application/json'{fields} -d '{body}{rest}'"
-        )
-    }
 }

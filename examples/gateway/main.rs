@@ -48,14 +48,14 @@ async fn main() -> ExitCode {
 /// Returns whether all that was in flight at the end could be finished.
 async fn run(args: Args) -> Result<bool, BoxError> {
     let signals = Signals::catch()?;
-    let (upstream, _demo) = match args.upstreams.first() {
+    let (upstream, demo) = match args.upstreams.first() {
         Some(first) => (first.clone(), None),
         None => demo::start(args.seed)
             .await
-            .map(|(upstream, demo)| (upstream, Some(demo)))?,
+            .map(|(url, demo)| (url, Some(demo)))?,
     };
     let listener = serve::bind(args.listen)?;
-    banner::print(listener.local_addr()?, args.profile.name())?;
+    banner::print(listener.local_addr()?, args.profile.name(), demo.is_none())?;
     info!(target: "gateway", %upstream, profile = args.profile.name(), "ready");
     for waiting in args.upstreams.iter().skip(1) {
         info!(target: "gateway", upstream = %waiting, "waits for a fallback");

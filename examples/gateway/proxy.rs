@@ -9,6 +9,7 @@ use axum::routing::get;
 use http::header::HeaderName;
 use http::{HeaderValue, Response};
 use tower::ServiceExt as _;
+use tracing::Instrument as _;
 
 use crate::access::{Attempts, Line};
 use crate::forward;
@@ -54,7 +55,10 @@ impl Gateway {
 async fn proxy(State(gateway): State<Gateway>, request: Request) -> Response<Body> {
     let attempts = Attempts::default();
     let mut line = Line::begin(&request, attempts.clone());
-    let answer = gateway.exchange(request, attempts.clone()).await;
+    let answer = gateway
+        .exchange(request, attempts.clone())
+        .instrument(line.span())
+        .await;
     let mut response = answer.unwrap_or_else(|refusal| {
         line.refused(&refusal);
         refusal.into_response()

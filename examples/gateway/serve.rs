@@ -22,8 +22,10 @@ use crate::signals::Signals;
 
 /// A burst of clients waits here instead of being refused.
 const BACKLOG: u32 = 4096;
-/// How long a client may take for a head, and for its first word on a new connection.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a client may take for a head, for its first word on a new connection, and between two
+/// requests: longer than the 60 s after which common load balancers close on their side, so that
+/// none sends a request into a connection that we are about to close.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
 /// How often a silent HTTP/2 connection is asked whether it is still there.
 const PING: Duration = Duration::from_secs(30);
 /// Until sockets or memory are free again; accepting in a tight loop frees none.

@@ -16,7 +16,7 @@ async fn wrong_flags_exit_with_2_and_say_what_is_wrong() {
             "`a`",
         ),
         (&["--profile", "clippy"], "clippy"),
-        (&["--max-attempts", "0"], "--max-attempts"),
+        (&["--max-attempts", "0"], "at least 1"),
         (&["--retry-base", "5"], "500ms"),
         (&["--retry-base", "9s"], "8s"),
         (&["--retry-cap=-1s"], "-1s"),

@@ -233,7 +233,8 @@ pub(crate) fn command() -> Command {
         .with_extension(std::env::consts::EXE_EXTENSION);
     assert!(
         gateway.exists(),
-        "{} is not there: `cargo test -p buttress-examples` builds it, `--test` alone does not",
+        "{} is not there: `cargo test` builds it unless told which test to run; \
+         `cargo build -p buttress-examples --example gateway` does in any case",
         gateway.display()
     );
     Command::new(gateway)

@@ -52,10 +52,7 @@ async fn machines_get_an_object_per_line() {
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
-    let request = lines
-        .iter()
-        .find(|line| line["message"] == "request")
-        .unwrap();
+    let request = lines.iter().find(|line| line["message"] == "done").unwrap();
     assert_eq!(request["method"], "POST");
     assert_eq!(request["path"], "/v1/chat/completions");
     assert_eq!(request["status"], 200);

@@ -1,6 +1,10 @@
 //! The gateway as its users have it: a process of its own, over real sockets.
 
-#![allow(clippy::unwrap_used, reason = "in a test, what goes wrong may panic, in helpers too")]
+#![cfg(unix)] // signals, and a shell
+#![allow(
+    clippy::unwrap_used,
+    reason = "in a test, what goes wrong may panic, in helpers too"
+)]
 
 mod bodies;
 mod demo;

@@ -1,6 +1,7 @@
 //! Odd requests and odd answers are errors, and the gateway lives.
 
 use buttress_testkit::upstream::{RawServer, Script};
+use tokio::net::TcpListener;
 
 use crate::harness::{Gateway, scene};
 
@@ -167,5 +168,25 @@ async fn a_length_beside_a_coding_cuts_nothing_off() {
     assert!(
         answer.contains("hello") && !answer.contains("content-length"),
         "{answer}"
+    );
+}
+
+#[tokio::test]
+async fn a_handshake_that_fails_is_a_502_and_one_that_stalls_a_504() {
+    let plain = RawServer::start("this is not TLS").await;
+    let url = format!("https://{}", plain.addr());
+    let gateway = Gateway::before(url, &[]).await;
+    let failed = gateway.get("/").await;
+    assert_eq!((failed.status.as_u16(), failed.attempts()), (502, 3));
+
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://{}", silent.local_addr().unwrap());
+    let flags = ["--connect-timeout", "50ms", "--max-attempts", "2"];
+    let gateway = Gateway::before(url, &flags).await;
+    let stalled = gateway.get("/").await;
+    assert_eq!((stalled.status.as_u16(), stalled.attempts()), (504, 2));
+    assert_eq!(
+        stalled.field("content-type"),
+        Some("application/problem+json")
     );
 }
