@@ -46,3 +46,7 @@ mod replay;
 
 pub use pool::ReplayPool;
 pub use replay::{Replay, ReplayBody, Superseded};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

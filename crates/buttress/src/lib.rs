@@ -11,3 +11,12 @@ pub use buttress_core as core;
 #[cfg(feature = "retry")]
 #[doc(inline)]
 pub use buttress_retry as retry;
+
+/// What the READMEs show compiles.
+#[cfg(doctest)]
+mod readme {
+    #[doc = include_str!("../../../README.md")]
+    struct Project;
+    #[doc = include_str!("../README.md")]
+    struct Facade;
+}

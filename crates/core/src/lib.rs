@@ -55,3 +55,7 @@ pub use key::{IdempotencyKey, InvalidIdempotencyKey};
 pub use outcome::{Acceptance, Kind, Outcome, Reason, Timer};
 pub use ratio::{InvalidRatio, Ratio};
 pub use sampler::Sampler;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

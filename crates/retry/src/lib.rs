@@ -93,3 +93,7 @@ pub use policy::{Facts, RetryOverride};
 pub use replay::SavedReqwest;
 pub use replay::{Cloned, Discard, Drain, HttpReplay, Replay, SavedHttp, Weighed, WeighedRequest};
 pub use service::Retry;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
