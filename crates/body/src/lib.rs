@@ -1,7 +1,11 @@
 //! HTTP bodies that several Buttress layers need.
 //!
-//! [`ReplayBody`] is a request body that can be sent again: whatever one attempt reads is recorded,
-//! and the next attempt replays the record and reads on.
+//! - [`ReplayBody`]: a request body that can be sent again. Whatever one attempt reads is recorded, and
+//!   the next attempt replays the record and reads on.
+//! - [`PrefixBody`]: a response body whose beginning has been looked at.
+//! - [`WatchedBody`]: a response body that is read as it passes, and whose outcome is reported.
+//!
+//! All of them yield [`Bytes`]: without a copy where the inner body does.
 //!
 //! ```
 //! use buttress_body::{Replay, ReplayPool};
@@ -36,16 +40,23 @@
 //!
 //! One allocation per replayed request and one for the list of chunks; chunks themselves are
 //! shared, not copied. An uncontended lock per frame. A body that is empty from the start, or that
-//! is to be sent only [once](ReplayBody::once), costs no allocation.
+//! is to be sent only [once](ReplayBody::once), costs no allocation. A [`PrefixBody`] allocates when it
+//! holds its first frame, a [`WatchedBody`] never.
 //!
+//! [`Bytes`]: bytes::Bytes
 //! [`RetryLayer`]: https://docs.rs/buttress-retry
 
+mod frame;
 mod pool;
+mod prefix;
 mod record;
 mod replay;
+mod watched;
 
 pub use pool::ReplayPool;
+pub use prefix::PrefixBody;
 pub use replay::{Replay, ReplayBody, Superseded};
+pub use watched::{Observe, WatchedBody};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -7,9 +7,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use buttress_core::BoxError;
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
+use crate::frame::{before, into_bytes};
 use crate::pool::ReplayPool;
 use crate::record::Record;
 
@@ -281,12 +282,7 @@ where
             .source
             .as_ref()
             .map_or_else(|| SizeHint::with_exact(0), Body::size_hint);
-        let mut hint = SizeHint::new();
-        hint.set_lower(rest.lower().saturating_add(unread));
-        if let Some(upper) = rest.upper().and_then(|upper| upper.checked_add(unread)) {
-            hint.set_upper(upper);
-        }
-        hint
+        before(unread, &rest)
     }
 }
 
@@ -303,9 +299,4 @@ impl Error for Superseded {}
 // A body that panicked has left its own state behind, not ours: a poisoned lock is as good as any.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Shares the chunk where it already is `Bytes`; frames of other kinds stay as they are.
-fn into_bytes<D: Buf>(frame: Frame<D>) -> Frame<Bytes> {
-    frame.map_data(|mut data| data.copy_to_bytes(data.remaining()))
 }

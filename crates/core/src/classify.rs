@@ -58,10 +58,24 @@ pub trait Watch<T> {
     fn attach<R: Report>(self, response: T, report: R) -> Self::Watched<R>;
 }
 
+/// What a part of a body says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sign {
+    /// Nothing that matters: a comment, a ping, a part of an event, or content after the first.
+    Nothing,
+    /// The first content: from here on the reader has something that nobody can take back.
+    Content,
+    /// The outcome is settled, whatever follows.
+    Settled(Outcome),
+}
+
 /// Hears an outcome, once.
 ///
 /// Consumed means reported; dropped unreported means that the caller went away.
 pub trait Report {
+    /// The first content has come. Said once at most, and not after the outcome.
+    fn first_content(&mut self) {}
+
     /// The outcome is settled.
     fn report(self, outcome: Outcome);
 }

@@ -48,7 +48,7 @@ mod sampler;
 
 pub use attempt::Attempt;
 pub use backoff::{Backoff, InvalidBackoff, Jitter};
-pub use classify::{Classify, FnClassify, Never, Report, Verdict, Watch, classify_fn};
+pub use classify::{Classify, FnClassify, Never, Report, Sign, Verdict, Watch, classify_fn};
 pub use deadline::Deadline;
 pub use failure::{BoxError, Failure, chain, find};
 pub use key::{IdempotencyKey, InvalidIdempotencyKey};
