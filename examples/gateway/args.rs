@@ -81,7 +81,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     pub(crate) log: Format,
 
-    /// The luck of the scripted upstream
+    /// The luck of the scripted upstream; with the default the first answers take some retries
     #[arg(
         long,
         value_name = "N",
