@@ -1,0 +1,53 @@
+//! What a stream may not be, and what a field may not hold.
+
+use std::error::Error;
+use std::fmt;
+
+/// Which bound a stream went over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Limit {
+    /// The bytes of one line, without its end.
+    Line,
+    /// The bytes of one event's data, over all of its lines.
+    Event,
+}
+
+/// A line or an event is longer than the parser was told to keep.
+///
+/// The text of its `Display` is not specified.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LimitExceeded {
+    limit: Limit,
+    max_bytes: usize,
+}
+
+impl LimitExceeded {
+    pub(crate) const fn new(limit: Limit, max_bytes: usize) -> Self {
+        Self { limit, max_bytes }
+    }
+
+    /// Which limit it was.
+    #[must_use]
+    pub const fn limit(&self) -> Limit {
+        self.limit
+    }
+
+    /// What the limit stood at.
+    #[must_use]
+    pub const fn max_bytes(&self) -> usize {
+        self.max_bytes
+    }
+}
+
+impl fmt::Display for LimitExceeded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = match self.limit {
+            Limit::Line => "a line",
+            Limit::Event => "the data of an event",
+        };
+        write!(f, "{what} is longer than {} bytes", self.max_bytes)
+    }
+}
+
+impl Error for LimitExceeded {}
