@@ -1,1 +1,29 @@
-//! See the targets of this package.
+//! What a call through a layer costs, ours beside the peers'.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`shape`] | the three requests that are sent: a number, a small HTTP request, a prompt |
+//! | [`inner`] | the one service that all layers stand around |
+//! | [`bench`] | the loop that drives a service |
+//! | [`case`] | a row of the table, and what it promises |
+//! | [`retry`], … | the rows of one layer each |
+//! | [`measure`] | instructions, allocations, time, threads |
+//! | [`table`] | the table, and the marks beside ours |
+//!
+//! To add a layer, write a file like [`retry`] and name it in [`cases`].
+
+pub mod bench;
+pub mod case;
+pub mod inner;
+pub mod measure;
+pub mod retry;
+pub mod shape;
+pub mod table;
+
+use crate::case::Case;
+
+/// All rows, in the order of the table: those of one group stand together, their base first.
+#[must_use]
+pub fn cases() -> Vec<Case> {
+    retry::cases()
+}
