@@ -28,7 +28,9 @@ fn stratum(member: &Member) -> Stratum {
     match member.dir.as_str() {
         "crates/core" => Stratum::Foundation(&[]),
         "crates/sse" => Stratum::Foundation(&["buttress-core"]),
-        "crates/classify" => Stratum::Foundation(&["buttress-core", "buttress-sse", "buttress-body"]),
+        "crates/classify" => {
+            Stratum::Foundation(&["buttress-core", "buttress-sse", "buttress-body"])
+        }
         "crates/body" => Stratum::Foundation(&["buttress-core"]),
         "crates/testkit" => Stratum::Testkit,
         FACADE => Stratum::Facade,

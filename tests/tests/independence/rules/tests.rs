@@ -114,7 +114,7 @@ fn a_forbidden_edge_is_seen() {
         ("crates/core", "crates/body", Development),
         ("crates/sse", "crates/classify", Normal),
         ("crates/body", "crates/sse", Normal),
-        ("crates/classify", "crates/body", Normal),
+        ("crates/body", "crates/classify", Normal),
         ("crates/classify", "crates/retry", Normal),
         ("crates/retry", "crates/breaker", Normal),
         ("crates/retry", "crates/breaker", Development),
