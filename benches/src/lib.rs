@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`shape`] | the three requests that are sent: a number, a small HTTP request, a prompt |
 //! | [`inner`] | the one service that all layers stand around |
-//! | [`bench`] | the loop that drives a service |
+//! | [`mod@bench`] | the loop that drives a service |
 //! | [`case`] | a row of the table, and what it promises |
 //! | [`retry`], … | the rows of one layer each |
 //! | [`measure`] | instructions, allocations, time, threads |

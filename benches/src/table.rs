@@ -135,7 +135,7 @@ fn line(
     cells: &[impl AsRef<str>; 7],
     mark: &str,
 ) -> io::Result<()> {
-    write!(out, "| {name:<32} |")?;
+    write!(out, "| {name:<42} |")?;
     for cell in cells {
         write!(out, " {:>11} |", cell.as_ref())?;
     }
