@@ -51,3 +51,57 @@ impl fmt::Display for LimitExceeded {
 }
 
 impl Error for LimitExceeded {}
+
+/// A name or an id holds a character that would break its line, or make clients ignore it.
+///
+/// The text of its `Display` is not specified.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InvalidField {
+    field: &'static str,
+    character: char,
+    at: usize,
+}
+
+impl InvalidField {
+    pub(crate) fn check(field: &'static str, value: &str, banned: &[char]) -> Result<(), Self> {
+        match value
+            .char_indices()
+            .find(|(_, found)| banned.contains(found))
+        {
+            Some((at, character)) => Err(Self {
+                field,
+                character,
+                at,
+            }),
+            None => Ok(()),
+        }
+    }
+
+    /// The name of the field: `event` or `id`.
+    #[must_use]
+    pub const fn field(&self) -> &'static str {
+        self.field
+    }
+
+    /// Where the character stands, in bytes from the start of the value.
+    #[must_use]
+    pub const fn at(&self) -> usize {
+        self.at
+    }
+}
+
+impl fmt::Display for InvalidField {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            field,
+            character,
+            at,
+        } = self;
+        write!(
+            f,
+            "character {character:?} at byte {at} is not allowed in the field `{field}`"
+        )
+    }
+}
+
+impl Error for InvalidField {}

@@ -11,16 +11,24 @@ const BOM: [u8; 3] = [0xEF, 0xBB, 0xBF];
 /// Cuts chunks into lines, at LF, CR and CRLF, and drops one byte order mark at the very start.
 ///
 /// A line that lies in one chunk is lent from there; only one that goes over the end of a chunk is
-/// copied. A CR ends its line at once; a LF behind it, in this chunk or the next, is dropped.
+/// copied. A CR ends its line at once: a LF behind it, in this chunk or the next, is dropped.
 pub(crate) struct Lines {
     /// The beginning of a line whose end has not come yet.
     begun: Vec<u8>,
-    /// `begun` has been handed out and is empty from the next call on.
-    spent: bool,
-    after_cr: bool,
-    /// How much of the byte order mark has been seen; all of it where none can come any more.
-    bom: usize,
+    /// The last line that was put together there.
+    whole: Vec<u8>,
+    before: Before,
     max: usize,
+}
+
+/// What came before the next byte, as far as it matters.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Before {
+    /// So much of a byte order mark, and nothing else.
+    Bom(usize),
+    /// A CR: a LF would be part of the same end of a line.
+    Cr,
+    Nothing,
 }
 
 /// Bytes that are lent by the chunk `'c`, or by a buffer that the next line overwrites.
@@ -34,37 +42,28 @@ impl Lines {
     pub(crate) const fn new(max: usize) -> Self {
         Self {
             begun: Vec::new(),
-            spent: false,
-            after_cr: false,
-            bom: 0,
+            whole: Vec::new(),
+            before: Before::Bom(0),
             max,
         }
     }
 
     /// The next line without its end, or `None` once the chunk holds no further end of a line.
+    #[inline]
     pub(crate) fn next<'b, 'c>(
         &'b mut self,
         chunk: &mut &'c [u8],
     ) -> Result<Option<Bytes<'b, 'c>>, LimitExceeded> {
-        if self.spent {
-            self.spent = false;
-            self.begun.clear();
-        }
-        if self.bom < BOM.len() {
-            self.skip_bom(chunk);
-        }
-        if self.after_cr {
-            self.skip_lf(chunk);
+        if self.before != Before::Nothing {
+            self.resume(chunk);
         }
         let Some(end) = line_end(chunk) else {
-            self.begin(chunk)?;
-            *chunk = &[];
+            self.begin(std::mem::take(chunk))?;
             return Ok(None);
         };
         let (line, rest) = chunk.split_at(end);
-        self.after_cr = rest[0] == b'\r';
         *chunk = &rest[1..];
-        if self.after_cr {
+        if rest[0] == b'\r' {
             self.skip_lf(chunk);
         }
         if self.begun.is_empty() {
@@ -72,8 +71,9 @@ impl Lines {
             return Ok(Some(Bytes::Chunk(line)));
         }
         self.begin(line)?;
-        self.spent = true;
-        Ok(Some(Bytes::Buffer(&self.begun)))
+        self.whole.clear();
+        std::mem::swap(&mut self.whole, &mut self.begun);
+        Ok(Some(Bytes::Buffer(&self.whole)))
     }
 
     pub(crate) fn set_max(&mut self, max: usize) {
@@ -83,9 +83,7 @@ impl Lines {
     /// Forgets the line that has begun and expects the start of another stream.
     pub(crate) fn restart(&mut self) {
         self.begun.clear();
-        self.spent = false;
-        self.after_cr = false;
-        self.bom = 0;
+        self.before = Before::Bom(0);
     }
 
     fn begin(&mut self, part: &[u8]) -> Result<(), LimitExceeded> {
@@ -101,26 +99,42 @@ impl Lines {
         Ok(())
     }
 
-    /// Drops a LF that belongs to the CR before; waits for the next chunk where nothing follows yet.
-    fn skip_lf(&mut self, chunk: &mut &[u8]) {
-        if let Some((&next, rest)) = chunk.split_first() {
-            self.after_cr = false;
-            if next == b'\n' {
-                *chunk = rest;
-            }
+    /// Drops what belongs to the bytes before, as far as it has come.
+    #[cold]
+    fn resume(&mut self, chunk: &mut &[u8]) {
+        match self.before {
+            Before::Bom(seen) => self.skip_bom(seen, chunk),
+            Before::Cr => self.skip_lf(chunk),
+            Before::Nothing => {}
         }
     }
 
-    /// Drops the byte order mark; what only began like one is the beginning of the first line.
-    fn skip_bom(&mut self, chunk: &mut &[u8]) {
-        while let (Some(&wanted), Some((&next, rest))) = (BOM.get(self.bom), chunk.split_first()) {
-            if next == wanted {
-                self.bom += 1;
-                *chunk = rest;
-            } else {
-                self.begun.extend_from_slice(&BOM[..self.bom]);
-                self.bom = BOM.len();
+    fn skip_bom(&mut self, mut seen: usize, chunk: &mut &[u8]) {
+        while let (Some(&wanted), Some((&next, rest))) = (BOM.get(seen), chunk.split_first()) {
+            if next != wanted {
+                // It only began like one: it is the beginning of the first line.
+                self.begun.extend_from_slice(&BOM[..seen]);
+                self.before = Before::Nothing;
+                return;
             }
+            seen += 1;
+            *chunk = rest;
+        }
+        if seen == BOM.len() {
+            self.before = Before::Nothing;
+        } else {
+            self.before = Before::Bom(seen);
+        }
+    }
+
+    fn skip_lf(&mut self, chunk: &mut &[u8]) {
+        let Some((&next, rest)) = chunk.split_first() else {
+            self.before = Before::Cr;
+            return;
+        };
+        self.before = Before::Nothing;
+        if next == b'\n' {
+            *chunk = rest;
         }
     }
 }

@@ -9,7 +9,45 @@ use crate::field::Field;
 use crate::line::Lines;
 use crate::pending::{Lent, Pending};
 
-/// Reads events from the chunks of a stream, by the rules of WHATWG.
+/// Reads events from the chunks of a stream, as every browser does.
+///
+/// Where the stream is cut into chunks makes no difference. Its end needs no call: an event that no
+/// blank line has completed is not one, and its id is not kept.
+///
+/// # Defaults
+///
+/// | setting | value | why |
+/// |---|---|---|
+/// | [`max_line_bytes`](Self::max_line_bytes) | 16 MiB | an image in base64 is one line |
+/// | [`max_event_bytes`](Self::max_event_bytes) | 16 MiB | and its event has no other |
+///
+/// What is kept in memory is bounded by a few times these two. An event that comes in one chunk, with
+/// one line of data, is not kept at all, but lent from there.
+///
+/// # Errors
+/// A line or an event over its limit is [`LimitExceeded`]: nothing can be said about what follows it.
+/// The events before it have been handed out. From then on every call fails alike and takes nothing,
+/// while [`last_event_id`](Self::last_event_id) and [`retry`](Self::retry) stay what they were;
+/// [`restart`](Self::restart) begins anew. Bytes that are no UTF-8 are no error.
+///
+/// # Examples
+/// ```
+/// use buttress_sse::Parser;
+///
+/// let mut parser = Parser::new().max_line_bytes(64 * 1024);
+/// let mut seen = Vec::new();
+/// for chunk in ["id: 7\nevent: greeting\ndata: Hel", "lo\n\n: keepalive\n\ndata: [DO", "NE]\n\n"] {
+///     let mut chunk = chunk.as_bytes();
+///     while let Some(event) = parser.next_event(&mut chunk)? {
+///         seen.push(format!("{} {} {}", event.id(), event.name(), event.data()));
+///     }
+/// }
+/// assert_eq!(seen, ["7 greeting Hello", "7 message [DONE]"]);
+/// # Ok::<(), buttress_sse::LimitExceeded>(())
+/// ```
+///
+/// # Source
+/// WHATWG HTML §9.2.5 (parsing) and §9.2.6 (interpreting an event stream).
 pub struct Parser {
     lines: Lines,
     pending: Pending,
@@ -43,23 +81,26 @@ impl Parser {
         }
     }
 
-    /// The longest line that is accepted, without its end, in bytes. Comments count too.
+    /// The longest line that is accepted, in bytes and without its end. Comments count, too.
+    /// Default: 16 MiB.
     #[must_use]
     pub fn max_line_bytes(mut self, max: usize) -> Self {
         self.lines.set_max(max);
         self
     }
 
-    /// The most data that one event may have over all of its lines, in bytes.
+    /// The most data that one event may have over all of its lines, in bytes. A limit above that of a
+    /// line admits events of several lines. Default: 16 MiB.
     #[must_use]
     pub fn max_event_bytes(mut self, max: usize) -> Self {
         self.max_event = max;
         self
     }
 
-    /// Reads up to the end of the next event and takes what it has read off the chunk.
+    /// Reads up to the end of the next event, and takes what it has read off the chunk.
     ///
-    /// `None`: the chunk is used up; go on with the next one.
+    /// What is left is what follows the event. `None`: the chunk is used up, and the next one is due.
+    /// Hand in the same chunk until then: what is left of it would be missing from the stream.
     ///
     /// # Errors
     /// [`LimitExceeded`] once a line or an event is over its limit, and from then on.
@@ -69,6 +110,9 @@ impl Parser {
     ) -> Result<Option<Event<'e>>, LimitExceeded> {
         if let Some(failed) = self.failed {
             return Err(failed);
+        }
+        if chunk.is_empty() {
+            return Ok(None);
         }
         self.pending.renew();
         let mut lent = Lent::default();
@@ -85,7 +129,9 @@ impl Parser {
         }
     }
 
-    /// Ends the stream, as a client does that connects again.
+    /// Ends the stream and expects the start of another, as a client does that connects again.
+    ///
+    /// What was under way is forgotten. The last id and the time to wait stay.
     pub fn restart(&mut self) {
         self.lines.restart();
         self.pending.clear();
@@ -94,13 +140,13 @@ impl Parser {
         self.failed = None;
     }
 
-    /// The id to connect again with. Empty: none.
+    /// The id to connect again with: the last one that a blank line has followed. Empty: none.
     #[must_use]
     pub fn last_event_id(&self) -> &str {
         &self.last_event_id
     }
 
-    /// How long the stream has asked to wait before connecting again.
+    /// How long the stream has asked to wait before connecting again, if it did.
     #[must_use]
     pub const fn retry(&self) -> Option<Duration> {
         self.retry
