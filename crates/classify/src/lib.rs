@@ -1,8 +1,8 @@
-//! What an upstream's answer says: provider profiles, hints, error bodies and transport errors.
+//! What an upstream's answer says, and what may be done about it.
 //!
 //! ```
 //! use buttress_classify::Profile;
-//! use buttress_core::{Classify, Kind, Verdict};
+//! use buttress_core::{Acceptance, Classify, Kind};
 //! use std::time::Duration;
 //!
 //! let response = http::Response::builder()
@@ -14,10 +14,82 @@
 //! let outcome = Profile::OPENAI.classify(result).at_head();
 //! assert_eq!(outcome.kind, Kind::Throttled);
 //! assert_eq!(outcome.retry_after, Some(Duration::from_millis(40)));
+//! // The provider turned the request away: trying again cannot bill it twice.
+//! assert_eq!(outcome.acceptance, Acceptance::Rejected);
 //! # Ok::<(), http::Error>(())
 //! ```
+//!
+//! # When to use it
+//!
+//! Give a [`Profile`] to whatever asks a result how it went: a retry, a circuit breaker, a fallback.
+//! Where the upstream is no HTTP, or where its answers are typed already, a closure is less:
+//! [`buttress_core::classify_fn`].
+//!
+//! # How an answer is read
+//!
+//! 1. An [`Outcome`] that an inner layer left in the extensions of the response wins: it has seen more.
+//! 2. The status, by the profile. Below 400 that is all (but for gRPC, see [`grpc`]): a success is
+//!    told by one comparison, and none of its headers are looked at.
+//! 3. The [`hints`] of the headers: how long to wait, whether to try again at all.
+//! 4. The error body, where somebody has read it: [`Profile::error_body`]. In the middle of a stream,
+//!    an event: [`Profile::stream_error`].
+//!
+//! An error instead of an answer is read by its source chain: [`transport`].
+//!
+//! # What statuses mean
+//!
+//! | status | openai, azure, anthropic | gemini, mistral, openrouter, vllm | groq | bedrock | generic | grpc |
+//! |---|---|---|---|---|---|---|
+//! | 200 | success | success | success | success | success | success |
+//! | 302 | success | success | success | success | success | transient |
+//! | 400 | invalid | invalid | invalid | invalid | invalid | invalid |
+//! | 401 | invalid | invalid | invalid | invalid | invalid | invalid |
+//! | 402 | out of quota | out of quota | out of quota | out of quota | invalid | invalid |
+//! | 403 | invalid | invalid | invalid | invalid | invalid | invalid |
+//! | 404 | invalid | invalid | invalid | invalid | invalid | invalid |
+//! | 408 | transient | transient | transient | transient | transient | transient |
+//! | 409 | transient | invalid | transient | invalid | invalid | invalid |
+//! | 413 | invalid | invalid | invalid | invalid | invalid | invalid |
+//! | 422 | invalid | invalid | invalid | invalid | invalid | invalid |
+//! | 424 | invalid | invalid | invalid | transient | invalid | invalid |
+//! | 429 | throttled \* | throttled \* | throttled \* | throttled \* | throttled | overloaded |
+//! | 498 | invalid | invalid | overloaded \* | invalid | invalid | invalid |
+//! | 500 | transient | transient | transient | transient | transient | transient |
+//! | 501 | invalid | invalid | invalid | invalid | invalid | transient |
+//! | 502 | transient | transient | transient | transient | transient | overloaded |
+//! | 503 | overloaded | overloaded | overloaded | overloaded | overloaded | overloaded |
+//! | 504 | transient | transient | transient | transient | transient | overloaded |
+//! | 529 | overloaded \* | overloaded \* | overloaded \* | overloaded \* | overloaded | transient |
+//!
+//! \* proves by itself that the request was not taken on. A 503 of an LLM proves it if it comes with
+//! the provider's own error body: without one, anything on the way may have sent it. The column of
+//! gRPC is for answers without `grpc-status`. Every other 4xx is invalid, 505 too, and every other
+//! status from 500 on is transient. [`Profile::status`] changes any of these from 400 on.
+//!
+//! # What it costs
+//!
+//! A success costs three comparisons, and a lookup if its response has extensions. Nothing here allocates, locks or
+//! reads a clock; a failure costs some lookups of headers, and a body at most a few walks over its
+//! first 16 KiB. No bytes of headers or bodies can make it panic, recurse or take longer than that.
+//!
+//! # Features
+//!
+//! | feature | reads |
+//! |---|---|
+//! | `hyper` | errors of hyper and of hyper-util's pooled client |
+//! | `h2` | resets and `GOAWAY`s, behind the errors of hyper and reqwest too |
+//! | `reqwest` | `reqwest::Response` and `reqwest::Error`; turns on `hyper` |
+//!
+//! # Sources
+//!
+//! RFC 9110 §10.2.3 (`Retry-After`) and §15 (statuses) · RFC 9113 §6.8, §8.7 (streams that were not
+//! processed) · gRFC A6 (push-back) · the error references and official SDKs of the providers.
+//!
+//! [`Outcome`]: buttress_core::Outcome
 
 mod classify;
+mod data;
+mod error;
 mod error_body;
 pub mod grpc;
 pub mod hints;
@@ -26,4 +98,9 @@ mod profile;
 mod status;
 pub mod transport;
 
-pub use profile::{InvalidStatus, Profile, UnknownProfile};
+pub use error::{InvalidStatus, UnknownProfile};
+pub use profile::Profile;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

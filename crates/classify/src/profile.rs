@@ -1,13 +1,13 @@
 //! What is known about an upstream, as data.
 
-use std::error::Error;
 use std::fmt;
 
 use buttress_core::{Kind, Outcome};
 use http::StatusCode;
 
-use crate::grpc;
-use crate::status::{self, CONTEXT_WINDOW, Row, UNPAID_BILL};
+use crate::data::{self, Data, Dialect, Phrase};
+use crate::error::{InvalidStatus, UnknownProfile};
+use crate::{grpc, status};
 
 /// What is known about the answers of one upstream API.
 ///
@@ -29,56 +29,29 @@ pub struct Profile {
     own: [(u16, Kind); Self::MAX_OWN],
 }
 
-/// The part of a profile that is the provider's, not the user's.
-struct Data {
-    name: &'static str,
-    statuses: &'static [Row],
-    dialect: Dialect,
-    phrases: &'static [Phrase],
-    idempotency_header: Option<&'static str>,
-}
-
-/// A phrase in the message of a 400, where the provider has no better word for it.
-pub(crate) type Phrase = (&'static str, Outcome);
-
-/// Where an upstream says what went wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Dialect {
-    /// In the status alone.
-    Plain,
-    /// In `grpc-status`, in headers or trailers, under HTTP 200.
-    Grpc,
-    /// In the words of `{"error": {"type", "code", "message"}}` and its many cousins.
-    Words,
-    /// In `{"error": {"code", "status", "message", "details"}}`: `google.rpc.Status` as JSON.
-    Google,
-    /// In the name of an exception, in a header or in the body.
-    Aws,
-}
-
 impl Profile {
     /// The `OpenAI` API.
-    pub const OPENAI: Self = Self::of(&OPENAI);
+    pub const OPENAI: Self = Self::of(&data::OPENAI);
     /// `OpenAI` models on Azure.
-    pub const AZURE: Self = Self::of(&AZURE);
+    pub const AZURE: Self = Self::of(&data::AZURE);
     /// The Anthropic API.
-    pub const ANTHROPIC: Self = Self::of(&ANTHROPIC);
+    pub const ANTHROPIC: Self = Self::of(&data::ANTHROPIC);
     /// Gemini, on Google's AI Studio or on Vertex.
-    pub const GEMINI: Self = Self::of(&GEMINI);
+    pub const GEMINI: Self = Self::of(&data::GEMINI);
     /// Amazon Bedrock.
-    pub const BEDROCK: Self = Self::of(&BEDROCK);
+    pub const BEDROCK: Self = Self::of(&data::BEDROCK);
     /// The Mistral API.
-    pub const MISTRAL: Self = Self::of(&MISTRAL);
+    pub const MISTRAL: Self = Self::of(&data::MISTRAL);
     /// The Groq API.
-    pub const GROQ: Self = Self::of(&GROQ);
+    pub const GROQ: Self = Self::of(&data::GROQ);
     /// `OpenRouter`, which stands in front of many providers.
-    pub const OPENROUTER: Self = Self::of(&OPENROUTER);
+    pub const OPENROUTER: Self = Self::of(&data::OPENROUTER);
     /// A vLLM server.
-    pub const VLLM: Self = Self::of(&VLLM);
+    pub const VLLM: Self = Self::of(&data::VLLM);
     /// Any HTTP upstream, read by RFC 9110.
-    pub const HTTP: Self = Self::of(&HTTP);
+    pub const HTTP: Self = Self::of(&data::HTTP);
     /// Any gRPC upstream.
-    pub const GRPC: Self = Self::of(&GRPC);
+    pub const GRPC: Self = Self::of(&data::GRPC);
 
     /// Every profile, in the order in which the documentation lists them.
     pub const ALL: [Self; 11] = [
@@ -221,116 +194,5 @@ impl fmt::Debug for Profile {
     }
 }
 
-/// There is no profile of that name.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UnknownProfile {
-    name: Box<str>,
-}
-
-impl fmt::Display for UnknownProfile {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "no profile {:?}; there are", self.name)?;
-        let mut separator = " ";
-        for profile in &Profile::ALL {
-            write!(f, "{separator}{}", profile.name())?;
-            separator = ", ";
-        }
-        Ok(())
-    }
-}
-
-impl Error for UnknownProfile {}
-
-/// Why a status cannot be given that meaning.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum InvalidStatus {
-    /// It is not between 400 and 999.
-    Range {
-        /// The status.
-        status: u16,
-    },
-    /// The kind says that there was no answer.
-    Kind {
-        /// The kind.
-        kind: Kind,
-    },
-    /// The profile has [`Profile::MAX_OWN`] such statuses already.
-    TooMany,
-}
-
-impl fmt::Display for InvalidStatus {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Range { status } => {
-                write!(
-                    f,
-                    "only statuses 400 to 999 can be given a meaning, not {status}"
-                )
-            }
-            Self::Kind { kind } => write!(f, "no answer can mean {}", kind.as_str()),
-            Self::TooMany => write!(
-                f,
-                "at most {} statuses can be given a meaning of their own",
-                Profile::MAX_OWN
-            ),
-        }
-    }
-}
-
-impl Error for InvalidStatus {}
-
 /// A free place: no status is 0.
 const UNUSED: (u16, Kind) = (0, Kind::Success);
-
-const OPENAI: Data = llm("openai", status::OPENAI, Dialect::Words, &[]);
-const AZURE: Data = llm("azure", status::OPENAI, Dialect::Words, &[]);
-const ANTHROPIC: Data = llm("anthropic", status::ANTHROPIC, Dialect::Words, {
-    &[
-        ("prompt is too long", CONTEXT_WINDOW),
-        ("credit balance is too low", UNPAID_BILL),
-    ]
-});
-const GEMINI: Data = llm("gemini", status::LLM, Dialect::Google, {
-    &[("exceeds the maximum number of tokens", CONTEXT_WINDOW)]
-});
-const BEDROCK: Data = llm("bedrock", status::BEDROCK, Dialect::Aws, {
-    &[("Input is too long for requested model", CONTEXT_WINDOW)]
-});
-const MISTRAL: Data = llm("mistral", status::LLM, Dialect::Words, CONTEXT_LENGTH);
-const GROQ: Data = llm("groq", status::GROQ, Dialect::Words, &[]);
-const OPENROUTER: Data = llm("openrouter", status::LLM, Dialect::Words, CONTEXT_LENGTH);
-const VLLM: Data = llm("vllm", status::LLM, Dialect::Words, CONTEXT_LENGTH);
-const HTTP: Data = Data {
-    name: "generic",
-    statuses: &[],
-    dialect: Dialect::Plain,
-    phrases: &[],
-    // draft-ietf-httpapi-idempotency-key-header
-    idempotency_header: Some("idempotency-key"),
-};
-const GRPC: Data = Data {
-    name: "grpc",
-    statuses: &[],
-    dialect: Dialect::Grpc,
-    phrases: &[],
-    idempotency_header: None,
-};
-
-const CONTEXT_LENGTH: &[Phrase] = &[("maximum context length", CONTEXT_WINDOW)];
-
-const fn llm(
-    name: &'static str,
-    statuses: &'static [Row],
-    dialect: Dialect,
-    phrases: &'static [Phrase],
-) -> Data {
-    Data {
-        name,
-        statuses,
-        dialect,
-        phrases,
-        // None of them documents a header of which it says that a repeated key is not billed.
-        idempotency_header: None,
-    }
-}

@@ -10,9 +10,10 @@ use buttress_core::{Acceptance, Kind, Outcome};
 use http::{HeaderMap, StatusCode};
 
 use crate::classify::hinted;
+use crate::data::Dialect;
 use crate::grpc;
 use crate::json::Json;
-use crate::profile::{Dialect, Profile};
+use crate::profile::Profile;
 use crate::status::{INVALID, OVERLOADED, TRANSIENT};
 
 /// What an error's own words come to.
@@ -36,7 +37,7 @@ impl Profile {
     ///
     /// Errors are told by their status and their `type` or `code`, not by prose: a word may explain
     /// its status or forbid the retry that the status would allow, but it makes no 5xx the
-    /// request's own fault, and no other 4xx retryable. (AWS names exceptions and uses one status
+    /// request's own fault, and nothing retryable that is not so by its status. (AWS names exceptions and uses one status
     /// for many; there the name counts.)
     ///
     /// ```
@@ -158,6 +159,6 @@ fn narrows(status: StatusCode, meaning: Outcome, word: Outcome, names_rule: bool
     match status.is_client_error() {
         true if names_rule => true,
         true => !vague && (meaning.is_retryable() || !word.is_retryable()),
-        false => !vague && word.is_retryable(),
+        false => !vague && meaning.is_retryable() && word.is_retryable(),
     }
 }
