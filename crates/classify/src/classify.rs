@@ -1,22 +1,47 @@
 //! Profiles as classifiers: reading the head of an answer.
 
-use buttress_core::{Classify, Never, Outcome, Verdict};
+use buttress_body::WatchedBody;
+#[cfg(feature = "reqwest")]
+use buttress_core::Never;
+use buttress_core::{Classify, Outcome, Report, Verdict, Watch};
 use http::{Extensions, HeaderMap, StatusCode};
+use http_body::Body;
 
 use crate::data::Dialect;
 use crate::hints::Hints;
+use crate::observe::Observer;
 use crate::profile::Profile;
 use crate::transport::transport;
 
-impl<B, E: 'static> Classify<http::Response<B>, E> for Profile {
-    type Watch = Never;
+/// Follows the body of an answer whose head looks well: attaches an [`Observer`].
+///
+/// It does not know the request: an answer to HEAD has no body to follow, and its verdict is the
+/// head's.
+#[derive(Debug, Clone, Copy)]
+pub struct Follow(Profile);
+
+impl<B: Body> Watch<http::Response<B>> for Follow {
+    type Watched<R: Report> = http::Response<WatchedBody<B, Observer, R>>;
+
+    fn attach<R: Report>(self, response: http::Response<B>, report: R) -> Self::Watched<R> {
+        let observer = self.0.observer(response.status(), response.headers());
+        response.map(|body| WatchedBody::new(body, observer, report))
+    }
+}
+
+impl<B: Body, E: 'static> Classify<http::Response<B>, E> for Profile {
+    type Watch = Follow;
 
     #[inline]
-    fn classify(&self, result: Result<&http::Response<B>, &E>) -> Verdict<Never> {
+    fn classify(&self, result: Result<&http::Response<B>, &E>) -> Verdict<Follow> {
         Verdict::Final(match result {
             Ok(response) => {
                 let (status, extensions) = (response.status(), response.extensions());
-                self.at_head(status, response.headers(), extensions)
+                let outcome = self.at_head(status, response.headers(), extensions);
+                if outcome.is_success() {
+                    return Verdict::Watch(Follow(*self));
+                }
+                outcome
             }
             Err(error) => transport(error),
         })
@@ -27,6 +52,8 @@ impl<B, E: 'static> Classify<http::Response<B>, E> for Profile {
     }
 }
 
+/// At its head alone: the body of a `reqwest::Response` cannot be wrapped without asking that it, and
+/// the report, be `Send + Sync`.
 #[cfg(feature = "reqwest")]
 impl<E: 'static> Classify<reqwest::Response, E> for Profile {
     type Watch = Never;

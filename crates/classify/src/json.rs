@@ -16,6 +16,11 @@ impl<'a> Json<'a> {
         Self(bytes[..bytes.len().min(LIMIT)].trim_ascii_start())
     }
 
+    /// All of the bytes: of one event of a stream, whose length is bounded already.
+    pub(crate) fn whole(bytes: &'a [u8]) -> Self {
+        Self(bytes.trim_ascii_start())
+    }
+
     /// The members of an object, as far as they can be made out.
     pub(crate) fn members(self) -> Members<'a> {
         Members(entries(self.0, b'{'))
@@ -52,6 +57,11 @@ impl<'a> Json<'a> {
 
     pub(crate) fn is_string(self) -> bool {
         self.0.first() == Some(&b'"')
+    }
+
+    /// A string that is not empty, whether or not its end is there.
+    pub(crate) fn is_filled_string(self) -> bool {
+        matches!(self.0, [b'"', byte, ..] if *byte != b'"')
     }
 
     pub(crate) fn is_array(self) -> bool {

@@ -8,7 +8,7 @@
 //! let response = http::Response::builder()
 //!     .status(429)
 //!     .header("retry-after-ms", "40")
-//!     .body(())?;
+//!     .body(String::new())?;
 //!
 //! let result: Result<_, &std::io::Error> = Ok(&response);
 //! let outcome = Profile::OPENAI.classify(result).at_head();
@@ -94,11 +94,14 @@ mod error_body;
 pub mod grpc;
 pub mod hints;
 mod json;
+mod observe;
 mod profile;
 mod status;
 pub mod transport;
 
+pub use classify::Follow;
 pub use error::{InvalidStatus, UnknownProfile};
+pub use observe::Observer;
 pub use profile::Profile;
 
 #[cfg(doctest)]
