@@ -1,0 +1,297 @@
+//! The vectors about event streams.
+//!
+//! Every vector of a file agrees with parser and boundary, or is listed here by its id with the reason
+//! why not. A listed one that agrees is an error too, so that the lists cannot rot.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a vector of another shape is a broken file, and the test says where"
+)]
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use buttress_sse::{Boundary, Event, Parser, Safe};
+use serde_json::{Value, json};
+
+/// A vector that says something else than we do, and why.
+type Listed = (&'static str, &'static str);
+
+#[test]
+fn the_parser_agrees_with_browsers_and_their_tests() {
+    judge("sse_parser", "vectors", "name", &[], |vector| {
+        let chunks = chunks(&vector["chunks_hex"]);
+        every_cut(&chunks).try_for_each(|cut| same(&client(&cut), &expected(vector)))
+    });
+}
+
+#[test]
+fn the_parser_agrees_with_the_streams_of_llm_apis() {
+    const DROPPED: &str = "an event without data is none by WHATWG; the SDK hands it out";
+    const EMPTY: &str =
+        "empty data are data by WHATWG; that they hold no content is the observers'";
+    const OBSERVED: &str = "the observers': what a ping or a terminator is, the profile says";
+    let listed = [
+        ("event_without_data", DROPPED),
+        ("two_events_without_data", DROPPED),
+        ("empty_data_line", EMPTY),
+        ("anthropic_ping", OBSERVED),
+        ("done_sentinel", OBSERVED),
+        ("eof_without_terminator_openai", OBSERVED),
+    ];
+    judge("sse_streams", "vectors", "id", &listed, |vector| {
+        let chunks = match &vector["input_hex"] {
+            Value::Null => texts(&vector["input"])
+                .map(|text| text.as_bytes().to_vec())
+                .collect(),
+            hex => chunks(hex),
+        };
+        every_cut(&chunks).try_for_each(|cut| {
+            let ours = client(&cut);
+            let (ours, theirs) = (array(&ours["events"]), array(&vector["expected"]));
+            if ours.len() != theirs.len() {
+                return Err(format!("{ours:?}, the vector says {theirs:?}"));
+            }
+            ours.iter()
+                .zip(theirs)
+                .try_for_each(|(ours, theirs)| same_event(ours, theirs))
+        })
+    });
+}
+
+#[test]
+fn the_boundary_agrees_with_where_an_injector_may_speak() {
+    const LOOK_AHEAD: &str = "a place behind a CR is safe once the next byte is known; the vector \
+        looks ahead, the boundary does not";
+    let listed = [("cr-only", LOOK_AHEAD)];
+    judge("sse_injector", "vectors", "name", &listed, |vector| {
+        let chunks = chunks(&vector["chunks_hex"]);
+        same(&client(&chunks), &expected(vector))?;
+
+        let mut boundary = Boundary::new();
+        let mut after_bytes = 0;
+        let mut at = |chunk: &[u8]| {
+            boundary.push(chunk);
+            after_bytes += chunk.len();
+            let safe = boundary.safe();
+            json!([after_bytes, safe >= Safe::Blank, safe >= Safe::Line])
+        };
+        let ours: Vec<_> = [&b""[..]]
+            .into_iter()
+            .chain(chunks.iter().map(Vec::as_slice))
+            .map(&mut at)
+            .collect();
+        let theirs: Vec<_> = array(&vector["at_chunk_ends"])
+            .iter()
+            .map(|end| {
+                json!([
+                    end["after_bytes"],
+                    end["heartbeat_blank"],
+                    end["heartbeat_one_lf"]
+                ])
+            })
+            .collect();
+        same(&json!(ours), &json!(theirs))?;
+
+        let stream = chunks.concat();
+        let [blank, line] = [Safe::Blank, Safe::Line].map(|least| offsets(&stream, least));
+        same(&json!(blank), &vector["safe_offsets_blank"])?;
+        within(&blank, &vector["semantically_harmless_offsets_blank"])?;
+        within(&line, &vector["semantically_harmless_offsets_one_lf"])
+    });
+}
+
+/// What the boundary is for, with the two heartbeats of the vectors.
+#[test]
+fn a_heartbeat_at_each_safe_place_changes_nothing() {
+    let file = read("sse_injector");
+    let heartbeats = [
+        ("heartbeat_blank", Safe::Blank),
+        ("heartbeat_one_lf", Safe::Line),
+    ];
+    for (heartbeat, least) in heartbeats {
+        let heartbeat = file[heartbeat].as_str().unwrap().as_bytes();
+        let mut places = 0;
+        for vector in array(&file["vectors"]) {
+            let stream = chunks(&vector["chunks_hex"]).concat();
+            for offset in offsets(&stream, least) {
+                let (before, after) = stream.split_at(offset);
+                let with = [before, heartbeat, after].map(<[u8]>::to_vec);
+                let verdict = same(&client(&with), &expected(vector));
+                assert_eq!(verdict, Ok(()), "{} at {offset}", vector["name"]);
+                places += 1;
+            }
+        }
+        assert!(places > 0);
+    }
+}
+
+/// What is written here is the injector's; that a client understands it is the parser's.
+#[test]
+fn the_parser_agrees_with_rewritten_streams() {
+    judge("sse_injector", "rewrite_vectors", "name", &[], |vector| {
+        let output = unhex(vector["output_hex"].as_str().unwrap());
+        every_cut(&[output]).try_for_each(|cut| same(&client(&cut), &expected(vector)))
+    });
+}
+
+#[test]
+fn which_answers_get_heartbeats_is_the_injectors_to_say() {
+    const HEAD: &str = "the injector's: no head comes here";
+    let listed = [
+        "plain",
+        "charset",
+        "upper-case",
+        "trailing-semicolon",
+        "leading-trailing-ows",
+        "other-charset-still-utf8",
+        "none",
+        "identity",
+        "content-length",
+        "204",
+        "304",
+        "206",
+        "101",
+        "content-digest",
+        "error-status",
+        "multipart",
+        "aws-eventstream",
+    ]
+    .map(|name| (name, HEAD));
+    judge("sse_injector", "gate_vectors", "name", &listed, |_| {
+        Err(HEAD.to_owned())
+    });
+}
+
+/// Holds all vectors of a file's section against `check`, but for those that are listed.
+fn judge(
+    file: &str,
+    section: &str,
+    id: &str,
+    listed: &[Listed],
+    mut check: impl FnMut(&Value) -> Result<(), String>,
+) {
+    let file = read(file);
+    let mut reasons: BTreeMap<_, _> = listed.iter().copied().collect();
+    assert_eq!(reasons.len(), listed.len(), "an id is listed twice");
+    let vectors = array(&file[section]);
+    assert!(!vectors.is_empty(), "no vectors");
+    let mut wrong = Vec::new();
+    for vector in vectors {
+        let id = vector[id].as_str().unwrap();
+        match (check(vector), reasons.remove(id)) {
+            (Err(why), None) => wrong.push(format!("{id}: {why}")),
+            (Ok(()), Some(reason)) => wrong.push(format!("{id} agrees, but is listed: {reason}")),
+            (Ok(()), None) | (Err(_), Some(_)) => {}
+        }
+    }
+    wrong.extend(
+        reasons
+            .keys()
+            .map(|id| format!("{id} is listed, but is no vector")),
+    );
+    assert!(wrong.is_empty(), "\n{}\n", wrong.join("\n"));
+}
+
+fn same(ours: &Value, theirs: &Value) -> Result<(), String> {
+    if ours == theirs {
+        return Ok(());
+    }
+    Err(format!("{ours}, the vector says {theirs}"))
+}
+
+fn within(ours: &[usize], theirs: &Value) -> Result<(), String> {
+    if ours
+        .iter()
+        .all(|offset| array(theirs).contains(&json!(offset)))
+    {
+        return Ok(());
+    }
+    Err(format!("{ours:?}, the vector allows {theirs}"))
+}
+
+/// An event as a provider's SDK sees it, of which a vector may leave out what it is not about.
+fn same_event(ours: &Value, theirs: &Value) -> Result<(), String> {
+    for (key, value) in theirs.as_object().unwrap() {
+        match key.as_str() {
+            "event" if value.is_null() => same(&ours["type"], &json!(Event::MESSAGE))?,
+            "event" => same(&ours["type"], value)?,
+            "id" | "data" => same(&ours[key], value)?,
+            "json" => {
+                let data = ours["data"].as_str().unwrap();
+                same(&serde_json::from_str(data).unwrap_or(Value::Null), value)?;
+            }
+            _ => return Err(format!("{key} is more than a parser knows")),
+        }
+    }
+    Ok(())
+}
+
+/// All that a client learns from a stream.
+fn client(chunks: &[Vec<u8>]) -> Value {
+    let mut parser = Parser::new();
+    let mut events = Vec::new();
+    for chunk in chunks {
+        let mut chunk = chunk.as_slice();
+        while let Some(event) = parser.next_event(&mut chunk).unwrap() {
+            events.push(json!({ "type": event.name(), "data": event.data(), "id": event.id() }));
+        }
+    }
+    json!({
+        "events": events,
+        "last_event_id": parser.last_event_id(),
+        "retry": parser.retry().map(|wait| u64::try_from(wait.as_millis()).unwrap()),
+    })
+}
+
+fn expected(vector: &Value) -> Value {
+    json!({
+        "events": vector["expected_events"],
+        "last_event_id": vector["last_event_id"],
+        "retry": vector["retry"],
+    })
+}
+
+/// As the vector cuts the stream, not at all, and between any two bytes.
+fn every_cut(chunks: &[Vec<u8>]) -> impl Iterator<Item = Vec<Vec<u8>>> {
+    let whole = chunks.concat();
+    let bytes = whole.chunks(1).map(<[u8]>::to_vec).collect();
+    [chunks.to_vec(), bytes, vec![whole]].into_iter()
+}
+
+/// After how many bytes at least so much may be put into a stream.
+fn offsets(stream: &[u8], least: Safe) -> Vec<usize> {
+    let mut boundary = Boundary::new();
+    let safe_after = |offset: &usize| {
+        if let Some(last) = offset.checked_sub(1) {
+            boundary.push(&stream[last..*offset]);
+        }
+        boundary.safe() >= least
+    };
+    (0..=stream.len()).filter(safe_after).collect()
+}
+
+fn read(file: &str) -> Value {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("vectors");
+    let text = std::fs::read_to_string(dir.join(file).with_extension("json")).unwrap();
+    serde_json::from_str(&text).unwrap()
+}
+
+fn array(value: &Value) -> &[Value] {
+    value.as_array().unwrap()
+}
+
+fn texts(value: &Value) -> impl Iterator<Item = &str> {
+    array(value).iter().map(|text| text.as_str().unwrap())
+}
+
+fn chunks(hex: &Value) -> Vec<Vec<u8>> {
+    texts(hex).map(unhex).collect()
+}
+
+fn unhex(hex: &str) -> Vec<u8> {
+    let bytes = (0..hex.len()).step_by(2);
+    bytes
+        .map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap())
+        .collect()
+}
