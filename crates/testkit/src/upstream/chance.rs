@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use super::{Behaviour, Cut, Script};
+use crate::random::SplitMix64;
 
 /// Behaviours drawn by weight, the same ones for the same seed.
 #[derive(Clone, Debug)]
@@ -17,10 +18,6 @@ pub(super) struct Dice {
     random: SplitMix64,
     faults_in_a_row: u32,
 }
-
-/// Sebastiano Vigna's generator of the same name: 64 bits of state, any seed will do.
-#[derive(Debug)]
-struct SplitMix64(u64);
 
 /// A day in the life of an LLM API, for demonstrations: most requests go well, some are refused, reset or
 /// slow, and a few streams break in the middle.
@@ -127,20 +124,9 @@ impl Dice {
 impl From<Chance> for Dice {
     fn from(chance: Chance) -> Self {
         Self {
-            random: SplitMix64(chance.seed),
+            random: SplitMix64::seeded(chance.seed),
             chance,
             faults_in_a_row: 0,
         }
-    }
-}
-
-// ===== impl SplitMix64 =====
-
-impl SplitMix64 {
-    const fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
     }
 }
