@@ -38,8 +38,8 @@
 //!
 //! # What it costs
 //!
-//! One allocation per replayed request and one for the list of chunks; chunks themselves are
-//! shared, not copied. An uncontended lock per frame. A body that is empty from the start, or that
+//! One allocation per replayed request, and one for the list of chunks if there is more than one;
+//! chunks themselves are shared, not copied. An uncontended lock per frame. A body that is empty from the start, or that
 //! is to be sent only [once](ReplayBody::once), costs no allocation. A [`PrefixBody`] allocates when it
 //! holds its first frame, a [`WatchedBody`] never.
 //!

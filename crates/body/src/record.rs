@@ -1,7 +1,5 @@
 //! What has been read of a body, and where its reader stands in it.
 
-use std::collections::VecDeque;
-
 use bytes::Bytes;
 use http::HeaderMap;
 
@@ -17,7 +15,7 @@ use crate::pool::{ReplayPool, Share};
 /// ```
 #[derive(Debug)]
 pub(crate) struct Record {
-    chunks: VecDeque<Bytes>,
+    chunks: Chunks,
     trailers: Option<HeaderMap>,
     /// How many of `chunks` the reader has had.
     read: usize,
@@ -29,6 +27,13 @@ pub(crate) struct Record {
     share: Share,
 }
 
+/// A list of chunks. Most bodies have one, which costs no allocation.
+#[derive(Debug, Default)]
+struct Chunks {
+    first: Option<Bytes>,
+    rest: Vec<Bytes>,
+}
+
 /// The least a chunk counts for: its handle and its place in the list are memory, too. Without it a
 /// body of one-byte chunks would hold many times what it admits to.
 const MIN_CHUNK: usize = 64;
@@ -36,7 +41,7 @@ const MIN_CHUNK: usize = 64;
 impl Record {
     pub(crate) fn new(max_bytes: usize, pool: &ReplayPool) -> Self {
         Self {
-            chunks: VecDeque::new(),
+            chunks: Chunks::default(),
             trailers: None,
             read: 0,
             trailers_read: false,
@@ -63,13 +68,13 @@ impl Record {
 
     /// The next recorded chunk that the reader has not had.
     pub(crate) fn next_chunk(&mut self) -> Option<Bytes> {
+        let chunk = self.chunks.get_mut(self.read)?;
         let chunk = if self.keeping {
-            let chunk = self.chunks.get(self.read)?.clone();
-            self.read += 1;
-            chunk
+            chunk.clone()
         } else {
-            self.chunks.pop_front()?
+            std::mem::take(chunk)
         };
+        self.read += 1;
         self.unread_bytes -= chunk.len() as u64;
         Some(chunk)
     }
@@ -97,7 +102,7 @@ impl Record {
         let fits = self.share.bytes().saturating_add(weight) <= self.max_bytes.max(MIN_CHUNK)
             && chunk.len() <= self.max_bytes;
         if fits && self.share.grow(weight) {
-            self.chunks.push_back(chunk.clone());
+            self.chunks.push(chunk.clone());
             self.read += 1;
         } else {
             self.give_up();
@@ -117,7 +122,7 @@ impl Record {
         debug_assert!(self.keeping, "what has been let go of cannot be read again");
         self.read = 0;
         self.trailers_read = false;
-        self.unread_bytes = self.chunks.iter().map(|chunk| chunk.len() as u64).sum();
+        self.unread_bytes = self.chunks.bytes();
     }
 
     /// Frees what the reader has had, and keeps nothing from now on.
@@ -126,14 +131,48 @@ impl Record {
             return;
         }
         self.keeping = false;
-        self.chunks.drain(..self.read);
-        self.read = 0;
+        if self.read == self.chunks.len() {
+            self.chunks = Chunks::default();
+            self.read = 0;
+        } else {
+            self.chunks.forget(self.read);
+        }
         if self.trailers_read {
             self.trailers = None;
         }
-        if self.chunks.is_empty() {
-            self.chunks = VecDeque::new();
-        }
         self.share.give_back();
+    }
+}
+
+impl Chunks {
+    fn len(&self) -> usize {
+        usize::from(self.first.is_some()) + self.rest.len()
+    }
+
+    fn get_mut(&mut self, n: usize) -> Option<&mut Bytes> {
+        match n.checked_sub(1) {
+            None => self.first.as_mut(),
+            Some(n) => self.rest.get_mut(n),
+        }
+    }
+
+    fn push(&mut self, chunk: Bytes) {
+        match &self.first {
+            None => self.first = Some(chunk),
+            Some(_) => self.rest.push(chunk),
+        }
+    }
+
+    fn bytes(&self) -> u64 {
+        let chunks = self.first.iter().chain(&self.rest);
+        chunks.map(|chunk| chunk.len() as u64).sum()
+    }
+
+    /// Frees the first `n` chunks, whose places stay.
+    fn forget(&mut self, n: usize) {
+        let chunks = self.first.iter_mut().chain(&mut self.rest);
+        for chunk in chunks.take(n) {
+            *chunk = Bytes::new();
+        }
     }
 }

@@ -22,12 +22,12 @@ impl Attempt {
         previous: None,
     };
 
-    /// The attempt that follows this one, which ended with `outcome`.
+    /// The attempt of this number, after one that ended with `previous`.
     #[must_use]
-    pub const fn next(self, outcome: Outcome) -> Self {
+    pub const fn after(number: NonZeroU32, previous: Outcome) -> Self {
         Self {
-            number: self.number.saturating_add(1),
-            previous: Some(outcome),
+            number,
+            previous: Some(previous),
         }
     }
 

@@ -102,10 +102,15 @@ impl Backoff {
 
     /// The delay before the retry of this number, before jitter. The first retry is number 0.
     #[must_use]
+    #[inline]
     pub fn ceiling(&self, retry: u32) -> Duration {
         if retry == 0 || self.base.is_zero() {
             return self.base.min(self.cap); // exact, and not zero times infinity
         }
+        self.grown(retry)
+    }
+
+    fn grown(&self, retry: u32) -> Duration {
         let exponent = i32::try_from(retry).unwrap_or(i32::MAX);
         let seconds = self.base.as_secs_f64() * self.factor.powi(exponent);
         // What no `Duration` can say is past any cap.
@@ -116,9 +121,11 @@ impl Backoff {
     ///
     /// `sample` is a number in `[0, 1)`; whatever lies outside is taken for the nearest end.
     #[must_use]
+    #[inline]
     pub fn delay(&self, retry: u32, sample: f64) -> Duration {
         let delay = self.ceiling(retry);
         match self.jitter {
+            Jitter::Full if delay.is_zero() => delay,
             Jitter::None => delay,
             Jitter::Full => scale(delay, sample),
             Jitter::Equal => {

@@ -39,8 +39,19 @@ pub enum Verdict<W> {
 }
 
 impl<W> Verdict<W> {
+    /// Whether the head tells of no failure.
+    #[must_use]
+    #[inline]
+    pub const fn is_success(&self) -> bool {
+        match self {
+            Self::Final(outcome) => outcome.is_success(),
+            Self::Watch(_) => true,
+        }
+    }
+
     /// The outcome as far as the head tells: a body that is still to be watched counts as success.
     #[must_use]
+    #[inline]
     pub fn at_head(&self) -> Outcome {
         match self {
             Self::Final(outcome) => *outcome,

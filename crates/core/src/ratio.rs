@@ -68,6 +68,7 @@ impl Ratio {
 
     /// The share of a count, rounded down.
     #[must_use]
+    #[inline]
     pub const fn of(self, count: u32) -> u32 {
         let share = count as u64 * self.0 as u64 / Self::UNITS as u64;
         #[expect(

@@ -33,6 +33,7 @@ impl Sampler {
     }
 
     /// The next sample.
+    #[inline]
     pub fn sample(&self) -> f64 {
         // Relaxed: samples order nothing, each caller only needs a state of its own.
         let state = self.state.fetch_add(GAMMA, Ordering::Relaxed);

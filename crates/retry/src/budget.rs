@@ -1,6 +1,7 @@
 //! How much retrying is too much.
 
 use std::fmt;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use buttress_core::{Kind, Ratio};
@@ -110,6 +111,7 @@ impl RetryBudget {
     }
 
     /// Takes a slot and `cost` tokens, or neither.
+    #[inline]
     pub(crate) fn start_retry(&self, cost: u32) -> Result<(), Exhausted> {
         let limits = &self.shared.limits;
         let has_slot = self
@@ -179,6 +181,7 @@ impl BudgetLimits {
 
     /// The most retries at once while so many calls are active.
     #[must_use]
+    #[inline]
     pub fn max_retries(&self, active_calls: u32) -> u32 {
         self.ratio.of(active_calls).max(self.min_concurrency)
     }
@@ -195,10 +198,10 @@ impl Default for BudgetLimits {
 }
 
 /// The tokens that a retry costs after a failure of this kind.
-pub(crate) const fn cost_after(kind: Kind) -> u32 {
+pub(crate) const fn cost_after(kind: Kind) -> NonZeroU32 {
     match kind {
         // The upstream works; it only wants us slower.
-        Kind::Throttled => 5,
-        _ => 14,
+        Kind::Throttled => const { NonZeroU32::new(5).expect("5 is not 0") },
+        _ => const { NonZeroU32::new(14).expect("14 is not 0") },
     }
 }

@@ -1,18 +1,19 @@
 //! The events of this layer. Names and fields are part of its API.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
-use buttress_core::{Attempt, Outcome};
+use buttress_core::Outcome;
 
 use crate::policy::GaveUp;
 
 /// Target of all events: what a subscriber filters on.
 const TARGET: &str = "buttress::retry";
 
-pub(crate) fn retrying(attempt: Attempt, outcome: &Outcome, delay: Duration) {
+pub(crate) fn retrying(attempt: NonZeroU32, outcome: &Outcome, delay: Duration) {
     tracing::info!(
         target: TARGET,
-        attempt = attempt.number().get(),
+        attempt = attempt.get(),
         kind = outcome.kind.as_str(),
         reason = outcome.reason.map(|reason| reason.as_str()),
         delay_ms = millis(delay),
@@ -20,8 +21,8 @@ pub(crate) fn retrying(attempt: Attempt, outcome: &Outcome, delay: Duration) {
     );
 }
 
-pub(crate) fn gave_up(attempt: Attempt, outcome: &Outcome, why: GaveUp) {
-    let number = attempt.number().get();
+pub(crate) fn gave_up(attempt: NonZeroU32, outcome: &Outcome, why: GaveUp) {
+    let number = attempt.get();
     let kind = outcome.kind.as_str();
     let reason = outcome.reason.map(|reason| reason.as_str());
     let why_not = why.as_str();

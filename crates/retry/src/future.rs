@@ -10,6 +10,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::num::NonZeroU32;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -61,13 +62,8 @@ pub(crate) struct Retrier<S, C, R, Saved> {
     service: S,
     ticket: Ticket<C, R>,
     saved: Saved,
-    attempt: Attempt,
-}
-
-/// A further attempt that is to be made.
-struct Again<D, Q> {
-    pause: Pause<D>,
-    request: Q,
+    /// The number of the attempt under way.
+    attempt: NonZeroU32,
 }
 
 // ===== impl ResponseFuture =====
@@ -112,12 +108,22 @@ where
                     let Some(retrier) = this.retrier else {
                         return Poll::Ready(result);
                     };
-                    match retrier.settle::<Req>(result) {
-                        // ## Calling => Waiting
-                        Ok(Again { pause, request }) => this.state.set(State::Waiting {
-                            pause,
-                            request: Some(request),
-                        }),
+                    let classify = &retrier.ticket.settings().classify;
+                    let verdict = classify.classify(result.as_ref());
+                    if verdict.is_success() {
+                        retrier.ticket.succeeded();
+                        *this.retrier = None; // the commit
+                        return Poll::Ready(result);
+                    }
+                    match retrier.try_again(result, verdict.at_head()) {
+                        // ## Calling => Waiting, or Readying at once
+                        Ok((request, pause)) => {
+                            let request = Some(request);
+                            this.state.set(match pause {
+                                Some(pause) => State::Waiting { pause, request },
+                                None => State::Readying { request },
+                            });
+                        }
                         // The commit: what was kept of the request is freed, the slots are free again.
                         Err(result) => {
                             *this.retrier = None;
@@ -170,49 +176,26 @@ impl<S, C, R, Saved> Retrier<S, C, R, Saved> {
             service,
             ticket: Ticket::new(settings),
             saved,
-            attempt: Attempt::FIRST,
+            attempt: NonZeroU32::MIN,
         }
     }
 
-    /// Reads a result: either there is to be another attempt, or this is what the caller gets.
-    #[inline]
-    fn settle<Req>(
-        &mut self,
-        result: Result<S::Response, S::Error>,
-    ) -> Result<Again<R::Discarding, R::Request>, Result<S::Response, S::Error>>
-    where
-        S: Service<R::Request>,
-        C: Classify<S::Response, S::Error>,
-        R: Replay<Req, Saved = Saved> + Discard<S::Response>,
-    {
-        let classify = &self.ticket.settings().classify;
-        let outcome = classify.classify(result.as_ref()).at_head();
-        if outcome.is_success() {
-            self.ticket.succeeded();
-            return Err(result);
-        }
-        self.settle_failure(result, outcome)
-    }
-
+    /// The request of the next attempt and what comes before it, or the result that the caller gets.
     #[cold]
-    fn settle_failure<Req>(
+    fn try_again<Req, T, E>(
         &mut self,
-        mut result: Result<S::Response, S::Error>,
+        mut result: Result<T, E>,
         outcome: Outcome,
-    ) -> Result<Again<R::Discarding, R::Request>, Result<S::Response, S::Error>>
+    ) -> Result<(R::Request, Option<Pause<R::Discarding>>), Result<T, E>>
     where
-        S: Service<R::Request>,
-        C: Classify<S::Response, S::Error>,
-        R: Replay<Req, Saved = Saved> + Discard<S::Response>,
+        C: Classify<T, E>,
+        R: Replay<Req, Saved = Saved> + Discard<T>,
     {
-        match self.try_again::<Req>(&outcome) {
-            Ok((request, start, delay)) => {
+        match self.next_request(&outcome) {
+            Ok((request, delay)) => {
                 let replay = &self.ticket.settings().replay;
                 let discarding = result.ok().and_then(|response| replay.discard(response));
-                Ok(Again {
-                    pause: Pause::new(start, delay, discarding),
-                    request,
-                })
+                Ok((request, Pause::new(delay, discarding)))
             }
             Err(why) => {
                 event::gave_up(self.attempt, &outcome, why);
@@ -224,12 +207,9 @@ impl<S, C, R, Saved> Retrier<S, C, R, Saved> {
         }
     }
 
-    /// Makes the next attempt, if there is to be one. Taking the request now takes the body from the
-    /// upload of this attempt, which may still be alive.
-    fn try_again<Req>(
-        &mut self,
-        outcome: &Outcome,
-    ) -> Result<(R::Request, Instant, Duration), GaveUp>
+    /// Makes the next request, if there is to be one. Taking it now takes the body from the upload of
+    /// the attempt that has failed, which may still be alive.
+    fn next_request<Req>(&mut self, outcome: &Outcome) -> Result<(R::Request, Duration), GaveUp>
     where
         R: Replay<Req, Saved = Saved>,
     {
@@ -240,26 +220,27 @@ impl<S, C, R, Saved> Retrier<S, C, R, Saved> {
             ..
         } = self.ticket.settings();
         let facts = replay.facts(&self.saved);
-        let now = Instant::now();
         let time_left = facts
             .deadline
-            .map(|deadline| deadline.remaining(now.into_std()));
+            .map(|deadline| deadline.remaining(Instant::now().into_std()));
         let sample = sampler.sample();
         let delay = policy.decide(outcome, &facts, self.attempt, time_left, sample)?;
 
-        let cost = cost_after(outcome.kind).saturating_mul(facts.weight.max(1));
+        let weight = NonZeroU32::new(facts.weight).unwrap_or(NonZeroU32::MIN);
+        let cost = cost_after(outcome.kind).saturating_mul(weight);
         self.ticket.start_retry(cost).map_err(|gate| match gate {
             Exhausted::Concurrency => GaveUp::BudgetConcurrency,
             Exhausted::History => GaveUp::BudgetHistory,
         })?;
-        let next = self.attempt.next(*outcome);
+        let number = self.attempt.saturating_add(1);
+        let next = Attempt::after(number, *outcome);
         let restored = self.ticket.settings().replay.restore(&mut self.saved, next);
         let Some(request) = restored else {
             self.ticket.cancel_retry();
             return Err(GaveUp::NotKept);
         };
         event::retrying(self.attempt, outcome, delay);
-        self.attempt = next;
-        Ok((request, now, delay))
+        self.attempt = number;
+        Ok((request, delay))
     }
 }

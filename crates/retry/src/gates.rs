@@ -66,6 +66,7 @@ impl History {
         }
     }
 
+    #[inline]
     pub(crate) fn tokens(&self) -> u32 {
         self.tokens.load(Ordering::Relaxed)
     }

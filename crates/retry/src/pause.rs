@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use pin_project_lite::pin_project;
@@ -15,10 +15,17 @@ pin_project! {
     pub(crate) struct Pause<D> {
         #[pin]
         discarding: Option<D>,
+        // Boxed, since hardly any call comes to wait, and every future would have to hold its room.
+        timer: Option<Pin<Box<Timer>>>,
+    }
+}
+
+pin_project! {
+    /// The one timer of a delay.
+    struct Timer {
         #[pin]
-        sleep: Option<Sleep>,
-        start: Instant,
-        delay: Duration,
+        sleep: Sleep,
+        end: Instant,
     }
 }
 
@@ -26,53 +33,46 @@ pin_project! {
 const MAX_DISCARD: Duration = Duration::from_millis(100);
 
 impl<D> Pause<D> {
-    pub(crate) const fn new(start: Instant, delay: Duration, discarding: Option<D>) -> Self {
-        Self {
-            discarding,
-            sleep: None,
-            start,
-            delay,
-        }
+    /// `None` if there is nothing to wait for and nothing to read off.
+    pub(crate) fn new(delay: Duration, discarding: Option<D>) -> Option<Self> {
+        let timer = (!delay.is_zero()).then(|| {
+            let start = Instant::now();
+            let end = after(start, delay);
+            let first = match discarding {
+                Some(_) => after(start, delay.min(MAX_DISCARD)),
+                None => end,
+            };
+            Box::pin(Timer {
+                sleep: sleep_until(first),
+                end,
+            })
+        });
+        (timer.is_some() || discarding.is_some()).then_some(Self { discarding, timer })
     }
 }
 
 impl<D: Future<Output = ()>> Future for Pause<D> {
     type Output = ();
 
-    #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let mut this = self.project();
         if let Some(discarding) = this.discarding.as_mut().as_pin_mut() {
-            let over = discarding.poll(cx).is_ready() || this.delay.is_zero() || {
-                let limit = MAX_DISCARD.min(*this.delay);
-                sleep_to(this.sleep.as_mut(), after(*this.start, limit), cx).is_ready()
-            };
-            if !over {
-                return Poll::Pending;
+            let read = discarding.poll(cx).is_ready();
+            if let Some(timer) = this.timer {
+                let mut timer = timer.as_mut().project();
+                if !read && timer.sleep.as_mut().poll(cx).is_pending() {
+                    return Poll::Pending;
+                }
+                timer.sleep.reset(*timer.end);
             }
             // Dropped before the rest of the wait: what could not be read off gives its connection back.
             this.discarding.set(None);
         }
-        if this.delay.is_zero() {
-            return Poll::Ready(());
+        match this.timer {
+            Some(timer) => timer.as_mut().project().sleep.poll(cx),
+            None => Poll::Ready(()),
         }
-        sleep_to(this.sleep.as_mut(), after(*this.start, *this.delay), cx)
     }
-}
-
-/// Sleeps until `end`, with the one timer that there is.
-fn sleep_to(mut sleep: Pin<&mut Option<Sleep>>, end: Instant, cx: &mut Context<'_>) -> Poll<()> {
-    match sleep.as_mut().as_pin_mut() {
-        None => sleep.set(Some(sleep_until(end))),
-        Some(sleep) if sleep.deadline() != end => sleep.reset(end),
-        Some(_) => {}
-    }
-    ready!(
-        sleep
-            .as_pin_mut()
-            .map_or(Poll::Ready(()), |sleep| sleep.poll(cx))
-    );
-    Poll::Ready(())
 }
 
 fn after(start: Instant, delay: Duration) -> Instant {

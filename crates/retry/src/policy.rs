@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use buttress_core::{Acceptance, Attempt, Backoff, Deadline, Kind, Outcome};
+use buttress_core::{Acceptance, Backoff, Deadline, Kind, Outcome};
 
 /// What the layer was told.
 #[derive(Debug, Clone)]
@@ -80,7 +80,7 @@ impl Policy {
         &self,
         outcome: &Outcome,
         facts: &Facts,
-        attempt: Attempt,
+        attempt: NonZeroU32,
         time_left: Option<Duration>,
         sample: f64,
     ) -> Result<Duration, GaveUp> {
@@ -88,7 +88,7 @@ impl Policy {
             return Err(GaveUp::NotRetryable);
         }
         let max_attempts = facts.overrides.max_attempts.unwrap_or(self.max_attempts);
-        if attempt.number() >= max_attempts {
+        if attempt >= max_attempts {
             return Err(GaveUp::Attempts);
         }
         if !self.is_safe(outcome, facts) {
@@ -117,8 +117,13 @@ impl Policy {
             }
     }
 
-    fn delay(&self, outcome: &Outcome, attempt: Attempt, sample: f64) -> Result<Duration, GaveUp> {
-        let retry = attempt.number().get() - 1;
+    fn delay(
+        &self,
+        outcome: &Outcome,
+        attempt: NonZeroU32,
+        sample: f64,
+    ) -> Result<Duration, GaveUp> {
+        let retry = attempt.get() - 1;
         let local = match outcome.kind {
             Kind::Throttled | Kind::Overloaded => self.backoff.cap(self.throttled_cap),
             _ => self.backoff,

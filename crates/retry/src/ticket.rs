@@ -1,5 +1,6 @@
 //! What one call holds of the budget.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use crate::budget::{Exhausted, RetryBudget};
@@ -10,7 +11,7 @@ use crate::layer::Settings;
 pub(crate) struct Ticket<C, R> {
     settings: Arc<Settings<C, R>>,
     /// What the retry under way has cost; `None` before the first retry.
-    spent: Option<u32>,
+    spent: Option<NonZeroU32>,
 }
 
 impl<C, R> Ticket<C, R> {
@@ -25,19 +26,21 @@ impl<C, R> Ticket<C, R> {
         }
     }
 
+    #[inline]
     pub(crate) fn settings(&self) -> &Settings<C, R> {
         &self.settings
     }
 
+    #[inline]
     fn budget(&self) -> Option<&RetryBudget> {
         self.settings.budget.as_ref()
     }
 
     /// Ends the retry under way, if there is one, and starts another at this cost.
-    pub(crate) fn start_retry(&mut self, cost: u32) -> Result<(), Exhausted> {
+    pub(crate) fn start_retry(&mut self, cost: NonZeroU32) -> Result<(), Exhausted> {
         self.end_retry();
         if let Some(budget) = self.budget() {
-            budget.start_retry(cost)?;
+            budget.start_retry(cost.get())?;
             self.spent = Some(cost);
         }
         Ok(())
@@ -46,7 +49,7 @@ impl<C, R> Ticket<C, R> {
     /// Undoes a start that came to nothing.
     pub(crate) fn cancel_retry(&mut self) {
         if let (Some(cost), Some(budget)) = (self.spent, self.budget()) {
-            budget.deposit(cost);
+            budget.deposit(cost.get());
         }
         self.end_retry();
     }
@@ -55,7 +58,7 @@ impl<C, R> Ticket<C, R> {
     #[inline]
     pub(crate) fn succeeded(&self) {
         if let Some(budget) = self.budget() {
-            budget.deposit(self.spent.unwrap_or(1));
+            budget.deposit(self.spent.map_or(1, NonZeroU32::get));
         }
     }
 
@@ -74,7 +77,7 @@ impl<C, R> Drop for Ticket<C, R> {
         if self.spent.is_some() {
             self.end_retry();
         }
-        if let Some(budget) = self.budget() {
+        if let Some(budget) = &self.settings.budget {
             budget.call_ended();
         }
     }

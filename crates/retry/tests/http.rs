@@ -50,7 +50,7 @@ fn upstream(behaviours: impl IntoIterator<Item = Behaviour>) -> Upstream {
 
 #[tokio::test(start_paused = true)]
 async fn a_body_is_replayed_byte_for_byte() {
-    let prompt: Vec<u8> = (0..200 * 1024).map(|n| (n % 251) as u8).collect();
+    let prompt: Vec<u8> = (0..=u8::MAX).cycle().take(200 * 1024 + 1).collect();
     let upstream = upstream([Behaviour::status(500), Behaviour::overloaded()]);
     let response = send(&layer(), &upstream, post(prompt.clone()))
         .await

@@ -16,8 +16,8 @@ use crate::policy::{Facts, RetryOverride};
 /// `CONNECT` and upgrades, and requests whose [`RetryOverride`] says so.
 ///
 /// # What it costs
-/// The clone of the head; one allocation for the record and one for its list of chunks, unless the
-/// body is empty; and up to three for the [`Attempt`] in the extensions.
+/// The clone of the head; one allocation for the record, unless the body is empty, and one for its list
+/// of chunks if there is more than one; and up to three for the [`Attempt`] in the extensions.
 ///
 /// # Clone
 /// Clones share the [`ReplayPool`].
