@@ -8,9 +8,14 @@ pub use buttress_body as body;
 pub use buttress_classify as classify;
 #[doc(inline)]
 pub use buttress_core as core;
+#[cfg(feature = "judge")]
+#[doc(inline)]
+pub use buttress_judge as judge;
 #[cfg(feature = "retry")]
 #[doc(inline)]
 pub use buttress_retry as retry;
+#[doc(inline)]
+pub use buttress_sse as sse;
 
 /// What the READMEs show compiles.
 #[cfg(doctest)]

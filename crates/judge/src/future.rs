@@ -1,0 +1,178 @@
+//! The future that looks into an answer before it hands it on.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use buttress_body::PrefixBody;
+use buttress_core::Outcome;
+use http::Response;
+use http::response::Parts;
+use http_body::Body;
+use pin_project_lite::pin_project;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use crate::event;
+use crate::layer::{Limit, Settings};
+use crate::look::{AtHead, Found, Look};
+
+pin_project! {
+    /// The future of a [`Judge`](crate::Judge) service.
+    ///
+    /// # Cancel safety
+    /// Dropped while it looks, it drops the answer, which cancels the upstream's work on it.
+    pub struct ResponseFuture<F, B: Body> {
+        settings: Settings,
+        #[pin]
+        state: State<F, B>,
+    }
+}
+
+pin_project! {
+    #[project = StateProj]
+    enum State<F, B: Body> {
+        Calling { #[pin] future: F },
+        Looking {
+            // Taken when it is handed on.
+            answer: Option<(Parts, PrefixBody<B>)>,
+            look: Look,
+            limit: Limit,
+            // Made at the first pause of the body.
+            #[pin]
+            sleep: Option<Sleep>,
+        },
+    }
+}
+
+impl<F, B: Body> ResponseFuture<F, B> {
+    #[inline]
+    pub(crate) const fn new(future: F, settings: Settings) -> Self {
+        Self {
+            settings,
+            state: State::Calling { future },
+        }
+    }
+}
+
+impl<F, B, E> Future for ResponseFuture<F, B>
+where
+    F: Future<Output = Result<Response<B>, E>>,
+    B: Body + Unpin,
+    B::Error: 'static,
+{
+    type Output = Result<Response<PrefixBody<B>>, E>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        loop {
+            match this.state.as_mut().project() {
+                StateProj::Calling { future } => {
+                    let (head, body) = ready!(future.poll(cx))?.into_parts();
+                    match Look::begin(this.settings, &head, &body) {
+                        AtHead::Found(found) => {
+                            let body = PrefixBody::new(body);
+                            return Poll::Ready(Ok(hand_on(head, body, found)));
+                        }
+                        // ## Calling => Looking
+                        AtHead::Look(look, limit) => this.state.set(State::Looking {
+                            answer: Some((head, PrefixBody::new(body))),
+                            look,
+                            limit,
+                            sleep: None,
+                        }),
+                    }
+                }
+                StateProj::Looking {
+                    answer,
+                    look,
+                    limit,
+                    sleep,
+                } => {
+                    let (head, body) = answer.as_mut().expect(POLLED_AGAIN);
+                    let found = ready!(poll_look(look, *limit, head, body, sleep, cx));
+                    let (head, body) = answer.take().expect(POLLED_AGAIN);
+                    return Poll::Ready(Ok(hand_on(head, body, found)));
+                }
+            }
+        }
+    }
+}
+
+const POLLED_AGAIN: &str = "a future is not polled again after it has given its result";
+
+/// Reads ahead until something is found. What has arrived comes before the timer.
+fn poll_look<B>(
+    look: &mut Look,
+    limit: Limit,
+    head: &Parts,
+    body: &mut PrefixBody<B>,
+    mut sleep: Pin<&mut Option<Sleep>>,
+    cx: &mut Context<'_>,
+) -> Poll<Found>
+where
+    B: Body + Unpin,
+    B::Error: 'static,
+{
+    loop {
+        let found = match body.poll_ahead(cx) {
+            Poll::Pending => break,
+            Poll::Ready(Some(Ok(frame))) => look.frame(frame),
+            Poll::Ready(Some(Err(error))) => look.failed(error),
+            Poll::Ready(None) => None,
+        };
+        if let Some(found) = found {
+            return Poll::Ready(found);
+        }
+        if body.is_read() {
+            return Poll::Ready(look.end(head, body));
+        }
+        if body.held_bytes() >= limit.max_bytes {
+            return Poll::Ready(look.enough(head, body));
+        }
+    }
+    if sleep.is_none() {
+        let now = Instant::now();
+        // A wait that the clock cannot say has no end.
+        let Some(end) = now.checked_add(limit.max_wait) else {
+            return Poll::Pending;
+        };
+        sleep.set(Some(sleep_until(end)));
+    }
+    if let Some(sleep) = sleep.as_pin_mut() {
+        ready!(sleep.poll(cx));
+    }
+    Poll::Ready(look.enough(head, body))
+}
+
+/// Hands an answer on whole, and leaves the outcome of a failure in it.
+#[inline]
+fn hand_on<B: Body + Unpin>(
+    head: Parts,
+    body: PrefixBody<B>,
+    found: Found,
+) -> Response<PrefixBody<B>> {
+    let mut response = Response::from_parts(head, body);
+    if let Found::Settled(outcome) = found {
+        leave(&mut response, outcome);
+    }
+    response
+}
+
+#[cold]
+fn leave<B: Body + Unpin>(response: &mut Response<PrefixBody<B>>, outcome: Outcome) {
+    // A stream may end properly without any content.
+    if !outcome.is_success() {
+        event::judged(response.status(), response.body().held_bytes(), &outcome);
+        response.extensions_mut().insert(outcome);
+    }
+}
+
+impl<F, B: Body> fmt::Debug for ResponseFuture<F, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseFuture")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
