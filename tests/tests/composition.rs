@@ -1,0 +1,164 @@
+//! Each arrow of the stack: why this layer stands outside of that one. Time is paused.
+#![allow(clippy::unwrap_used, reason = "helpers of tests may panic, too")]
+
+use std::time::Duration;
+
+use buttress::classify::Profile;
+use buttress::core::{Backoff, Deadline, Jitter, Kind, Outcome};
+use buttress::judge::JudgeLayer;
+use buttress::retry::RetryLayer;
+use buttress_testkit::upstream::{Behaviour, Cut, Script, Upstream, provider};
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::{BodyExt, Full};
+use tokio::time::Instant;
+use tower::{BoxError, Layer, ServiceBuilder, ServiceExt};
+
+const BASE: Duration = Duration::from_millis(500);
+
+fn retry(profile: Profile) -> RetryLayer<Profile> {
+    RetryLayer::llm(profile)
+        .backoff(Backoff::exponential(BASE, BASE * 8).jitter(Jitter::None))
+        .retry_ambiguous(true)
+}
+
+fn chat() -> Request<Full<Bytes>> {
+    let body = r#"{"model":"m","stream":true,"messages":[]}"#;
+    Request::post("/v1/chat/completions")
+        .body(Full::from(body))
+        .unwrap()
+}
+
+fn messages() -> Request<Full<Bytes>> {
+    let mut request = chat();
+    *request.uri_mut() = "/v1/messages".parse().unwrap();
+    request
+}
+
+fn plain() -> Request<Full<Bytes>> {
+    Request::post("/v1/chat/completions")
+        .body(Full::from("{}"))
+        .unwrap()
+}
+
+/// What came of the body: all of it, or what came before it broke off.
+async fn read<B>(response: Response<B>) -> (Response<()>, Vec<u8>, bool)
+where
+    B: http_body::Body<Data = Bytes> + Unpin,
+{
+    let (head, mut body) = response.into_parts();
+    let mut read = Vec::new();
+    loop {
+        match body.frame().await {
+            None => return (Response::from_parts(head, ()), read, true),
+            Some(Err(_)) => return (Response::from_parts(head, ()), read, false),
+            Some(Ok(frame)) => read.extend_from_slice(frame.data_ref().map_or(&[], |data| data)),
+        }
+    }
+}
+
+/// Retry outside, judge inside: the order of the stack.
+async fn send(
+    profile: Profile,
+    upstream: &Upstream,
+    request: Request<Full<Bytes>>,
+) -> Result<(Response<()>, Vec<u8>, bool), BoxError> {
+    let stack = ServiceBuilder::new()
+        .layer(retry(profile))
+        .layer(JudgeLayer::llm(profile))
+        .service(upstream.service());
+    Ok(read(stack.oneshot(request).await?).await)
+}
+
+fn upstream(behaviours: impl IntoIterator<Item = Behaviour>) -> Upstream {
+    Upstream::new(Script::sequence(behaviours))
+}
+
+// ===== Retry → Judge =====
+
+#[tokio::test(start_paused = true)]
+async fn retry_outside_judge_tries_a_stream_again_that_died_before_its_content() {
+    for fault in [
+        Behaviour::well().cut_after(0, Cut::Reset),
+        Behaviour::well().cut_after(0, Cut::Close),
+        Behaviour::well().error_event_after(0),
+        Behaviour::well().tokens(0).without_terminator(),
+    ] {
+        let upstream = upstream([fault]);
+        let start = Instant::now();
+        let (head, body, whole) = send(Profile::OPENAI, &upstream, chat()).await.unwrap();
+        assert_eq!((head.status().as_u16(), whole), (200, true));
+        assert!(body.ends_with(b"data: [DONE]\n\n"));
+        assert_eq!(upstream.counts().calls, 2);
+        assert!(start.elapsed() >= BASE);
+        assert!(head.extensions().get::<Outcome>().is_none());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn f19_after_content_nothing_is_repeated_and_the_reader_sees_the_failure() {
+    for (fault, whole) in [
+        (Behaviour::well().cut_after(6, Cut::Reset), false),
+        (Behaviour::well().error_event_after(6), true),
+    ] {
+        let upstream = upstream([fault]);
+        let (_, body, ended) = send(Profile::ANTHROPIC, &upstream, messages())
+            .await
+            .unwrap();
+        assert_eq!(ended, whole);
+        let text = String::from_utf8(body).unwrap();
+        assert!(text.contains("content_block_delta"), "{text}");
+        assert_eq!(text.contains("event: error"), whole, "{text}");
+        assert!(!text.contains("message_stop"), "{text}");
+        assert_eq!(upstream.counts().calls, 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn f23_an_unpaid_quota_is_tried_once_and_its_body_arrives_unchanged() {
+    let upstream = upstream([Behaviour::out_of_quota()]);
+    let (head, body, _) = send(Profile::OPENAI, &upstream, plain()).await.unwrap();
+    assert_eq!(head.status(), 429);
+    assert_eq!(body, provider::openai::INSUFFICIENT_QUOTA.as_bytes());
+    assert_eq!(upstream.counts().calls, 1);
+    let outcome: &Outcome = head.extensions().get().unwrap();
+    assert_eq!(outcome.kind, Kind::OutOfQuota);
+}
+
+#[tokio::test(start_paused = true)]
+async fn f24_a_delay_named_in_the_body_is_waited_out_and_a_daily_quota_is_not_retried() {
+    let limited = upstream([provider::gemini::rate_limit("1.5s")]);
+    let start = Instant::now();
+    let (head, ..) = send(Profile::GEMINI, &limited, plain()).await.unwrap();
+    assert_eq!(head.status(), 200);
+    assert_eq!(start.elapsed(), Duration::from_millis(1_500));
+
+    let daily = upstream([provider::gemini::daily_quota()]);
+    let (head, ..) = send(Profile::GEMINI, &daily, plain()).await.unwrap();
+    assert_eq!(head.status(), 429);
+    assert_eq!(daily.counts().calls, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_other_way_round_the_retry_would_not_know() {
+    // The judge outside sees only the answer that the retry has handed out already.
+    let upstream = upstream([Behaviour::well().error_event_after(0)]);
+    let stack =
+        JudgeLayer::llm(Profile::OPENAI).layer(retry(Profile::OPENAI).layer(upstream.service()));
+    let response = stack.oneshot(chat()).await.unwrap();
+    assert!(response.extensions().get::<Outcome>().is_some());
+    assert_eq!(upstream.counts().calls, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deadline_beats_the_sleep_before_a_retry() {
+    let upstream = upstream([Behaviour::status(503), Behaviour::status(503)]);
+    let mut request = plain();
+    let deadline = Deadline::after(Instant::now().into_std(), Duration::from_millis(1_400));
+    request.extensions_mut().insert(deadline);
+    let start = Instant::now();
+    let (head, ..) = send(Profile::OPENAI, &upstream, request).await.unwrap();
+    assert_eq!(head.status(), 503);
+    assert_eq!(start.elapsed(), Duration::ZERO);
+    assert_eq!(upstream.counts().calls, 1);
+}
