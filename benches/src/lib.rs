@@ -6,7 +6,7 @@
 //! | [`inner`] | the one service that all layers stand around |
 //! | [`mod@bench`] | the loop that drives a service |
 //! | [`case`] | a row of the table, and what it promises |
-//! | [`retry`], … | the rows of one layer each |
+//! | [`retry`], [`judge`], … | the rows of one layer each |
 //! | [`measure`] | instructions, allocations, time, threads |
 //! | [`table`] | the table, and the marks beside ours |
 //!
@@ -15,6 +15,7 @@
 pub mod bench;
 pub mod case;
 pub mod inner;
+pub mod judge;
 pub mod measure;
 pub mod retry;
 pub mod shape;
@@ -25,5 +26,7 @@ use crate::case::Case;
 /// All rows, in the order of the table: those of one group stand together, their base first.
 #[must_use]
 pub fn cases() -> Vec<Case> {
-    retry::cases()
+    let mut cases = retry::cases();
+    cases.extend(judge::cases());
+    cases
 }

@@ -19,23 +19,28 @@ use crate::frame::{before, into_bytes};
 /// # Cancel safety
 /// Dropping it drops the inner body, which cancels the upstream's work on it.
 pub struct PrefixBody<B: Body> {
-    held: VecDeque<Frame<Bytes>>,
-    held_bytes: u64,
     /// `None` once it has ended or failed.
     inner: Option<B>,
-    /// The failure that was met while reading ahead.
-    error: Option<B::Error>,
+    /// Boxed: most bodies are not read ahead, and every layer moves them.
+    ahead: Option<Box<Ahead<B::Error>>>,
+}
+
+/// What was read ahead and not handed out yet.
+struct Ahead<E> {
+    frames: VecDeque<Frame<Bytes>>,
+    bytes: u64,
+    /// The failure that was met, behind the frames.
+    error: Option<E>,
 }
 
 impl<B: Body + Unpin> PrefixBody<B> {
     /// Holds nothing yet.
     #[must_use]
+    #[inline]
     pub const fn new(inner: B) -> Self {
         Self {
-            held: VecDeque::new(),
-            held_bytes: 0,
             inner: Some(inner),
-            error: None,
+            ahead: None,
         }
     }
 
@@ -49,16 +54,18 @@ impl<B: Body + Unpin> PrefixBody<B> {
         let Some(inner) = &mut self.inner else {
             return Poll::Ready(None);
         };
-        match ready!(Pin::new(inner).poll_frame(cx)) {
+        let frame = ready!(Pin::new(inner).poll_frame(cx));
+        let ahead = self.ahead.get_or_insert_default();
+        match frame {
             Some(Ok(frame)) => {
                 let frame = into_bytes(frame);
-                self.held_bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
-                self.held.push_back(frame);
-                Poll::Ready(self.held.back().map(Ok))
+                ahead.bytes += size(&frame);
+                ahead.frames.push_back(frame);
+                Poll::Ready(ahead.frames.back().map(Ok))
             }
             Some(Err(error)) => {
                 self.inner = None;
-                Poll::Ready(Some(Err(self.error.insert(error))))
+                Poll::Ready(Some(Err(ahead.error.insert(error))))
             }
             None => {
                 self.inner = None;
@@ -69,13 +76,13 @@ impl<B: Body + Unpin> PrefixBody<B> {
 
     /// The frames that are held.
     pub fn held(&self) -> impl Iterator<Item = &Frame<Bytes>> {
-        self.held.iter()
+        self.ahead.iter().flat_map(|ahead| &ahead.frames)
     }
 
     /// The data bytes that are held.
     #[must_use]
-    pub const fn held_bytes(&self) -> u64 {
-        self.held_bytes
+    pub fn held_bytes(&self) -> u64 {
+        self.ahead.as_ref().map_or(0, |ahead| ahead.bytes)
     }
 
     /// Whether there is certainly nothing more to read ahead.
@@ -97,37 +104,61 @@ impl<B: Body + Unpin> Body for PrefixBody<B> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         let this = self.get_mut();
-        if let Some(frame) = this.held.pop_front() {
-            this.held_bytes -= frame.data_ref().map_or(0, |data| data.len() as u64);
-            return Poll::Ready(Some(Ok(frame)));
+        if let Some(ahead) = &mut this.ahead {
+            if let Some(frame) = ahead.frames.pop_front() {
+                ahead.bytes -= size(&frame);
+                return Poll::Ready(Some(Ok(frame)));
+            }
+            if let Some(error) = ahead.error.take() {
+                return Poll::Ready(Some(Err(error)));
+            }
+            this.ahead = None;
         }
         match &mut this.inner {
             Some(inner) => Pin::new(inner)
                 .poll_frame(cx)
                 .map(|frame| frame.map(|frame| frame.map(into_bytes))),
-            None => Poll::Ready(this.error.take().map(Err)),
+            None => Poll::Ready(None),
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.held.is_empty() && self.error.is_none() && self.is_read()
+        let nothing_held = |ahead: &Ahead<_>| ahead.frames.is_empty() && ahead.error.is_none();
+        self.ahead.as_deref().is_none_or(nothing_held) && self.is_read()
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.inner {
-            Some(inner) => before(self.held_bytes, &inner.size_hint()),
-            None if self.error.is_none() => SizeHint::with_exact(self.held_bytes),
+        let failed = |ahead: &Ahead<_>| ahead.error.is_some();
+        let rest = match &self.inner {
+            Some(inner) => inner.size_hint(),
             // It will break off: nobody shall take what is held for the whole.
-            None => before(self.held_bytes, &SizeHint::default()),
+            None if self.ahead.as_deref().is_some_and(failed) => SizeHint::default(),
+            None => SizeHint::with_exact(0),
+        };
+        before(self.held_bytes(), &rest)
+    }
+}
+
+impl<E> Default for Ahead<E> {
+    fn default() -> Self {
+        Self {
+            frames: VecDeque::new(),
+            bytes: 0,
+            error: None,
         }
     }
 }
 
+fn size(frame: &Frame<Bytes>) -> u64 {
+    frame.data_ref().map_or(0, |data| data.len() as u64)
+}
+
 impl<B: Body> fmt::Debug for PrefixBody<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ahead = self.ahead.as_deref();
         f.debug_struct("PrefixBody")
-            .field("held_frames", &self.held.len())
-            .field("held_bytes", &self.held_bytes)
+            .field("held_frames", &ahead.map_or(0, |ahead| ahead.frames.len()))
+            .field("held_bytes", &ahead.map_or(0, |ahead| ahead.bytes))
             .finish_non_exhaustive()
     }
 }

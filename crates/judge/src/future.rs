@@ -69,15 +69,15 @@ where
         loop {
             match this.state.as_mut().project() {
                 StateProj::Calling { future } => {
-                    let (head, body) = ready!(future.poll(cx))?.into_parts();
-                    match Look::begin(this.settings, &head, &body) {
+                    let answer = ready!(future.poll(cx))?;
+                    match Look::begin(this.settings, &answer) {
                         AtHead::Found(found) => {
-                            let body = PrefixBody::new(body);
-                            return Poll::Ready(Ok(hand_on(head, body, found)));
+                            let answer = answer.map(PrefixBody::new);
+                            return Poll::Ready(Ok(hand_on(answer, found)));
                         }
                         // ## Calling => Looking
                         AtHead::Look(look, limit) => this.state.set(State::Looking {
-                            answer: Some((head, PrefixBody::new(body))),
+                            answer: Some(answer.map(PrefixBody::new).into_parts()),
                             look,
                             limit,
                             sleep: None,
@@ -93,7 +93,8 @@ where
                     let (head, body) = answer.as_mut().expect(POLLED_AGAIN);
                     let found = ready!(poll_look(look, *limit, head, body, sleep, cx));
                     let (head, body) = answer.take().expect(POLLED_AGAIN);
-                    return Poll::Ready(Ok(hand_on(head, body, found)));
+                    let answer = Response::from_parts(head, body);
+                    return Poll::Ready(Ok(hand_on(answer, found)));
                 }
             }
         }
@@ -149,15 +150,13 @@ where
 /// Hands an answer on whole, and leaves the outcome of a failure in it.
 #[inline]
 fn hand_on<B: Body + Unpin>(
-    head: Parts,
-    body: PrefixBody<B>,
+    mut answer: Response<PrefixBody<B>>,
     found: Found,
 ) -> Response<PrefixBody<B>> {
-    let mut response = Response::from_parts(head, body);
     if let Found::Settled(outcome) = found {
-        leave(&mut response, outcome);
+        leave(&mut answer, outcome);
     }
-    response
+    answer
 }
 
 #[cold]

@@ -4,6 +4,7 @@ use buttress_body::{Observe, PrefixBody};
 use buttress_classify::{Observer, Profile};
 use buttress_core::{Outcome, Sign};
 use bytes::Bytes;
+use http::Response;
 use http::response::Parts;
 use http_body::{Body, Frame};
 
@@ -44,29 +45,31 @@ pub(crate) enum AtHead {
 
 impl Look {
     #[inline]
-    pub(crate) fn begin<B: Body>(settings: &Settings, head: &Parts, body: &B) -> AtHead {
+    pub(crate) fn begin<B: Body>(settings: &Settings, answer: &Response<B>) -> AtHead {
         let Settings {
             profile,
             errors,
             hold: Hold(hold),
         } = settings;
-        let outcome = profile.at_head(head.status, &head.headers, &head.extensions);
-        if outcome.is_success() {
-            return match hold {
-                Some(limit) if !body.is_end_stream() => {
-                    let observer = profile.observer(head.status, &head.headers);
-                    if observer.awaits_content() {
-                        return AtHead::Look(Self::Content(observer), *limit);
-                    }
-                    AtHead::Found(Found::Committed)
-                }
-                _ => AtHead::Found(Found::Committed),
+        let (status, headers) = (answer.status(), answer.headers());
+        let outcome = profile.at_head(status, headers, answer.extensions());
+        if !outcome.is_success() {
+            let judged = answer.extensions().get::<Outcome>().is_some();
+            return if judged || answer.body().is_end_stream() {
+                AtHead::Found(Found::Settled(outcome))
+            } else {
+                AtHead::Look(Self::Words(*profile), *errors)
             };
         }
-        if body.is_end_stream() || head.extensions.get::<Outcome>().is_some() {
-            return AtHead::Found(Found::Settled(outcome));
+        if let Some(limit) = hold {
+            if !answer.body().is_end_stream() {
+                let observer = profile.observer(status, headers);
+                if observer.awaits_content() {
+                    return AtHead::Look(Self::Content(observer), *limit);
+                }
+            }
         }
-        AtHead::Look(Self::Words(*profile), *errors)
+        AtHead::Found(Found::Committed)
     }
 
     /// A frame was read ahead.
