@@ -40,6 +40,11 @@ fn f23_an_empty_account_is_not_asked_again() {
             (Kind::OutOfQuota, Some(Reason::Billing))
         );
         assert!(!outcome.is_retryable());
+        assert_eq!(
+            outcome.acceptance,
+            Acceptance::Rejected,
+            "as the status has it"
+        );
     }
     let anthropic = json!({ "type": "error", "error": {
         "type": "invalid_request_error",
@@ -74,6 +79,28 @@ fn f24_a_delay_in_the_body_is_read_to_the_nanosecond() {
 
     let in_array = read(&Profile::GEMINI, 429, &json!([body]));
     assert_eq!(in_array, outcome);
+}
+
+#[test]
+fn f24_what_is_no_length_of_time_is_absent() {
+    for delay in [
+        "-5s",
+        "30",
+        "1m",
+        "1.0000000001s",
+        "1e3s",
+        "315576000001s",
+        "s",
+        ".5s",
+        "",
+    ] {
+        let outcome = read(
+            &Profile::GEMINI,
+            429,
+            &exhausted(&json!([retry_info(delay)])),
+        );
+        assert_eq!(outcome.retry_after, None, "{delay}");
+    }
 }
 
 #[test]
@@ -149,7 +176,8 @@ fn f29_prose_alone_changes_nothing_that_matters() {
             );
             assert_eq!(outcome.retry_after, None);
             assert!(
-                outcome.kind == by_status.kind || status == 400,
+                (outcome.kind, outcome.reason) == (by_status.kind, by_status.reason)
+                    || status == 400,
                 "{profile:?} {status}"
             );
         }
@@ -172,6 +200,15 @@ fn no_word_makes_a_status_retryable_that_is_not() {
             );
             assert!(!outcome.is_retryable(), "{status} {word}");
         }
+    }
+}
+
+#[test]
+fn a_vague_word_takes_nothing_from_its_status() {
+    let body = json!({ "error": { "type": "invalid_request_error", "message": "locked" } });
+    for status in [401, 404, 409, 429] {
+        let by_status = meaning(&Profile::OPENAI, status);
+        assert_eq!(read(&Profile::OPENAI, status, &body), by_status);
     }
 }
 
@@ -209,6 +246,12 @@ fn reasons_come_from_codes_and_from_prose_only_where_there_is_no_code() {
     let filter = coded("invalid_request_error", "content_filter");
     assert_eq!(
         reason(Profile::AZURE, 400, filter),
+        Some(Reason::ContentPolicy)
+    );
+    let both = json!({ "object": "error", "code": "content_filter",
+                       "message": "within the maximum context length" });
+    assert_eq!(
+        reason(Profile::MISTRAL, 400, both),
         Some(Reason::ContentPolicy)
     );
     let key = json!([{ "error": { "code": 400, "status": "INVALID_ARGUMENT", "details": [
@@ -356,10 +399,10 @@ fn f21_every_shape_of_an_error_event_is_seen_and_nothing_else() {
 #[test]
 fn f18_an_error_in_the_middle_of_a_stream_proves_no_refusal() {
     let data = br#"{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}"#;
-    let outcome = Profile::ANTHROPIC
-        .stream_error(Some("error"), data)
-        .unwrap();
-    assert_eq!(outcome.acceptance, Acceptance::Answered);
+    let by_word = Profile::ANTHROPIC.stream_error(Some("error"), data);
+    assert_eq!(by_word.unwrap().acceptance, Acceptance::Answered);
+    let by_status = Profile::OPENROUTER.stream_error(None, br#"{"error":{"code":429}}"#);
+    assert_eq!(by_status.unwrap().acceptance, Acceptance::Answered);
 }
 
 /// A body of every dialect at once, that can be cut anywhere.

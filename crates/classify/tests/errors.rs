@@ -105,7 +105,7 @@ fn f25_a_chain_without_end_is_left_in_time() {
 fn profiles_read_errors_so() {
     let error = io::Error::from(ErrorKind::ConnectionRefused);
     for profile in Profile::ALL {
-        let result: Result<&http::Response<()>, _> = Err(&error);
+        let result: Result<&http::Response<String>, _> = Err(&error);
         assert_eq!(profile.classify(result).at_head(), transport(&error));
     }
 }

@@ -42,6 +42,9 @@ fn f9_what_is_huge_saturates_and_what_is_no_number_is_absent() {
     let digits = "9".repeat(400);
     assert_eq!(wait(&[("retry-after", &digits)]), Some(Duration::MAX));
     assert_eq!(wait(&[("retry-after-ms", &digits)]), Some(Duration::MAX));
+    // 2^119 seconds are 0 nanoseconds, for those who let 128 bits wrap.
+    let wraps = "664613997892457936451903530140172288";
+    assert_eq!(wait(&[("retry-after", wraps)]), Some(Duration::MAX));
     for value in [
         "inf", "Infinity", "nan", "NaN", "1e9", "0x1", "", ".", "1.", ".5", "1.2.3",
     ] {
@@ -99,6 +102,10 @@ fn the_first_that_parses_wins() {
 #[test]
 fn f10_of_two_lines_the_larger_counts_and_no_fraction_is_lost() {
     assert_eq!(
+        wait(&[("retry-after", "5"), ("retry-after", "60")]),
+        ms(60_000)
+    );
+    assert_eq!(
         wait(&[("retry-after", "60"), ("retry-after", "5")]),
         ms(60_000)
     );
@@ -108,8 +115,31 @@ fn f10_of_two_lines_the_larger_counts_and_no_fraction_is_lost() {
     );
     let exact = wait(&[("retry-after-ms", "12.5")]);
     assert_eq!(exact, Some(Duration::from_micros(12_500)));
-    let up = wait(&[("retry-after", "0.0000000001")]);
-    assert_eq!(up, Some(Duration::from_nanos(1)));
+    for fraction in ["0.0000000001", "0.0000000000000000001"] {
+        let up = wait(&[("retry-after", fraction)]);
+        assert_eq!(up, Some(Duration::from_nanos(1)), "{fraction}");
+    }
+}
+
+#[test]
+fn a_pushback_that_cannot_be_read_forbids_the_retry() {
+    let read = |lines: &[_]| Pushback::read(&headers(lines));
+    let after = |ms| Some(Pushback::After(Duration::from_millis(ms)));
+    let name = "grpc-retry-pushback-ms";
+    assert_eq!(read(&[(name, "2147483647")]), after(2_147_483_647));
+    assert_eq!(read(&[(name, "0")]), after(0));
+    assert_eq!(
+        read(&[(name, "5"), (name, "5")]),
+        Some(Pushback::DoNotRetry)
+    );
+    for value in ["-1", "+5", "2147483648", "1.5", "", "five", "５"] {
+        assert_eq!(
+            read(&[(name, value)]),
+            Some(Pushback::DoNotRetry),
+            "{value}"
+        );
+    }
+    assert_eq!(read(&[]), None);
 }
 
 #[test]

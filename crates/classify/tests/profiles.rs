@@ -5,23 +5,27 @@ use std::time::Duration;
 
 use buttress_classify::{InvalidStatus, Profile};
 use buttress_core::{Acceptance, Classify, Kind, Outcome, Reason};
+use bytes::Bytes;
 use http::{Response, StatusCode};
+use http_body_util::Empty;
+
+type Answer = Response<Empty<Bytes>>;
 
 fn meaning(profile: &Profile, status: u16) -> Outcome {
     profile.meaning(StatusCode::from_u16(status).unwrap())
 }
 
-fn classify<B>(profile: &Profile, response: &Response<B>) -> Outcome {
+fn classify(profile: &Profile, response: &Answer) -> Outcome {
     let result: Result<_, &std::io::Error> = Ok(response);
     profile.classify(result).at_head()
 }
 
-fn answer(status: u16, headers: &[(&str, &str)]) -> Response<()> {
+fn answer(status: u16, headers: &[(&str, &str)]) -> Answer {
     let mut response = Response::builder().status(status);
     for (name, value) in headers {
         response = response.header(*name, *value);
     }
-    response.body(()).unwrap()
+    response.body(Empty::new()).unwrap()
 }
 
 /// The columns of the table, by profiles that read statuses alike.
@@ -109,6 +113,8 @@ fn a_users_own_meaning_replaces_the_built_in_one() {
     assert_eq!(meaning(&PROFILE, 409).kind, Kind::Throttled);
     assert_eq!(meaning(&PROFILE, 503).kind, Kind::Invalid);
     assert_eq!(meaning(&PROFILE, 404), Outcome::SUCCESS);
+    let missing = answer(404, &[("retry-after", "7")]);
+    assert_eq!(classify(&PROFILE, &missing), Outcome::SUCCESS);
     assert_eq!(meaning(&PROFILE, 500), meaning(&Profile::HTTP, 500));
 
     let throttled = Profile::OPENAI.status(429, Kind::Overloaded);
@@ -167,12 +173,14 @@ fn an_outcome_that_an_inner_layer_left_wins_even_over_a_200() {
 
 #[test]
 fn the_first_to_find_a_failure_leaves_it_and_a_success_leaves_nothing() {
-    let classify: &dyn Classify<_, std::io::Error, Watch = _> = &Profile::HTTP;
+    let leave = |response: &mut _, outcome| {
+        Classify::<Answer, std::io::Error>::leave(&Profile::HTTP, response, outcome);
+    };
     let mut response = answer(500, &[]);
-    classify.leave(&mut response, Outcome::SUCCESS);
+    leave(&mut response, Outcome::SUCCESS);
     assert!(response.extensions().is_empty());
-    classify.leave(&mut response, Outcome::TRUNCATED);
-    classify.leave(&mut response, Outcome::LOCAL);
+    leave(&mut response, Outcome::TRUNCATED);
+    leave(&mut response, Outcome::LOCAL);
     assert_eq!(response.extensions().get(), Some(&Outcome::TRUNCATED));
 }
 
