@@ -48,16 +48,15 @@ pub struct Boundary {
 /// Where in the stream the next byte belongs.
 ///
 /// ```text
-/// Start --EF--> Bom1 --BB--> Bom2 --BF--> LineStart <--LF-- AfterCr
+/// Start ---EF---> Bom1 ---BB---> Bom2 ---BF---> LineStart
 ///
-///           --':'--> Comment ------------------.
-/// LineStart --'i'--> I --'d'--> Id --.         |--LF--> LineStart
-///           --else-> Field <---------'         |--CR--> AfterCr
-///                      `-----------------------'
+///           .--':'--> Comment ---------.
+/// LineStart +--'i'--> I --'d'--> Id ---+---LF---------------> LineStart
+///           '--else-> Field -----------'---CR---> AfterCr --LF--^
 /// ```
 ///
-/// `Start` and `AfterCr` lead on as `LineStart` does; whatever leaves the way to the byte order mark
-/// or to `id` is a field like any other.
+/// At `LineStart` the end of a line makes a blank one. `Start` and `AfterCr` lead on as `LineStart`
+/// does; whatever leaves the way to the byte order mark or to `id` is a `Field` like any other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum At {
     /// Before the first byte: a byte order mark that comes behind something is none.

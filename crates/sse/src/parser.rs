@@ -135,7 +135,6 @@ impl Parser {
     pub fn restart(&mut self) {
         self.lines.restart();
         self.pending.clear();
-        self.id.clone_from(&self.last_event_id);
         self.id_is_new = false;
         self.failed = None;
     }

@@ -38,10 +38,8 @@ impl Pending {
     pub(crate) fn name<'c>(&mut self, lent: &mut Lent<'c>, value: Bytes<'_, 'c>) {
         match value {
             Bytes::Chunk(name) => lent.name = Some(name),
-            Bytes::Buffer(name) => {
-                lent.name = None;
-                replace(&mut self.name, name);
-            }
+            // Nothing is lent yet: only the first line of a chunk can have begun in another.
+            Bytes::Buffer(name) => replace(&mut self.name, name),
         }
     }
 

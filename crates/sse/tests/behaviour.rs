@@ -81,7 +81,7 @@ fn after_an_error_nothing_more_is_read_until_the_restart() {
 fn a_restart_forgets_what_was_under_way() {
     let mut parser = Parser::new();
     assert_eq!(
-        all(&mut parser, b"id: 1\nevent: a\ndata: a\nda").unwrap(),
+        all(&mut parser, b"id: 1\nevent: a\ndata: a\ndata: a").unwrap(),
         [""; 0]
     );
     parser.restart();
@@ -109,6 +109,16 @@ fn bytes_that_are_no_text_are_kept_and_replaced_when_text_is_asked_for() {
         ("\u{FFFD}", "\u{FFFD}")
     );
     assert_eq!(event.id(), "\u{FFFD}");
+}
+
+#[test]
+fn a_wait_that_is_no_number_leaves_the_last_one() {
+    let mut parser = Parser::new();
+    for malformed in ["", "x", "-1", "+1", " 1", "1.5", "\u{661}"] {
+        let stream = format!("retry: 1500\nretry: {malformed}\n");
+        assert_eq!(all(&mut parser, stream.as_bytes()).unwrap(), [""; 0]);
+        assert_eq!(parser.retry().unwrap().as_millis(), 1_500, "{malformed:?}");
+    }
 }
 
 /// A proxy that wraps comments into data: the event is noise, the stream goes on.
