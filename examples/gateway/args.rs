@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use buttress::classify::Profile;
 use buttress::core::Backoff;
+use buttress::judge::JudgeLayer;
 use buttress::retry::RetryLayer;
 use clap::builder::BoolishValueParser;
 use clap::error::ErrorKind;
@@ -68,6 +69,15 @@ pub(crate) struct Args {
     /// How much of a request's body is kept for a retry; a longer one goes out once
     #[arg(long, value_name = "BYTES", default_value_t = 16 << 20)]
     max_replay: usize,
+
+    /// How long a stream is held back until its first content, so that one that dies before it can be
+    /// retried; 0ms passes streams on at once
+    #[arg(long, value_name = "D", default_value = "5s", value_parser = duration::parse)]
+    hold_wait: Duration,
+
+    /// How much of a stream is held back at most
+    #[arg(long, value_name = "BYTES", default_value_t = 64 << 10)]
+    hold_bytes: u64,
 
     /// How long a connection upstream may take, TLS included
     #[arg(long, value_name = "D", default_value = "10s", value_parser = duration::parse)]
@@ -132,6 +142,14 @@ impl Args {
             .max_replay(self.max_replay)
             .retry_ambiguous(self.retry_ambiguous)
     }
+
+    /// The judge as these flags want it.
+    pub(crate) fn judge(&self) -> JudgeLayer {
+        if self.hold_wait.is_zero() {
+            return JudgeLayer::new(self.profile);
+        }
+        JudgeLayer::llm(self.profile).hold_until_content(self.hold_bytes, self.hold_wait)
+    }
 }
 
 fn at_least_one(text: &str) -> Result<NonZeroU32, &'static str> {
@@ -163,5 +181,16 @@ mod tests {
         ];
         assert!(check(&twice).unwrap_err().contains("`a`"));
         assert_eq!(check(&["gateway"]), Ok(()));
+    }
+
+    #[test]
+    fn no_time_to_hold_a_stream_is_no_holding() {
+        let judge = |wait| {
+            let line = ["gateway", "--hold-wait", wait];
+            format!("{:?}", Args::try_parse_from(line).unwrap().judge())
+        };
+        assert!(judge("0ms").contains("Hold(None)"), "{}", judge("0ms"));
+        assert_eq!(judge("0s"), judge("0ms"));
+        assert!(judge("7s").contains("max_wait: 7s"), "{}", judge("7s"));
     }
 }

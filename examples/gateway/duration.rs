@@ -54,6 +54,7 @@ mod tests {
     fn each_unit_is_understood() {
         for (text, millis) in [
             ("0s", 0),
+            ("0ms", 0),
             ("500ms", 500),
             ("0.5ms", 0),
             ("1.5s", 1_500),

@@ -2,8 +2,8 @@
 
 use axum::body::Body;
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, TE,
-    TRANSFER_ENCODING, UPGRADE,
+    ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, HeaderMap, HeaderName,
+    HeaderValue, TE, TRANSFER_ENCODING, UPGRADE,
 };
 use http::{Extensions, Method, Request, Response, Version};
 
@@ -63,6 +63,7 @@ pub(crate) fn request(
         head.headers
             .insert(TE, HeaderValue::from_static("trailers"));
     }
+    ask_for_plain_text(&mut head.headers);
     join_cookies(&mut head.headers);
     // Which version the upstream speaks is the connection's matter.
     head.version = Version::HTTP_11;
@@ -118,6 +119,14 @@ fn plainly_framed(headers: &HeaderMap) -> bool {
 
 fn accepts_trailers(headers: &HeaderMap) -> bool {
     tokens(headers, TE).any(|token| token.eq_ignore_ascii_case("trailers"))
+}
+
+/// A compressed answer cannot be judged: neither what an error says nor where the content of a stream
+/// begins. Whoever names no coding gets none from any API that we know, and is left as is.
+fn ask_for_plain_text(headers: &mut HeaderMap) {
+    if headers.contains_key(ACCEPT_ENCODING) {
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    }
 }
 
 /// HTTP/2 may split a cookie into several fields, which no HTTP/1.1 server need understand
@@ -217,6 +226,13 @@ mod tests {
             ("idempotent-replayed", "true"),
         ];
         assert_eq!(sent(&fields).unwrap(), [""; 0]);
+    }
+
+    #[test]
+    fn who_accepts_codings_gets_plain_text_all_the_same() {
+        let fields = [("accept-encoding", "gzip, br"), ("accept-encoding", "zstd")];
+        assert_eq!(sent(&fields).unwrap(), ["accept-encoding: identity"]);
+        assert_eq!(sent(&[]).unwrap(), [""; 0]);
     }
 
     #[test]

@@ -20,6 +20,7 @@ pub(crate) fn stack(args: &Args) -> Result<Stack, rustls::Error> {
         .map_err(BoxError::from)
         .map_response(|response: Response<_>| response.map(Body::new))
         .layer(args.retry())
+        .layer(args.judge())
         .map_request(Attempts::count)
         .service(client(args.connect_timeout)?);
     Ok(BoxCloneSyncService::new(service))

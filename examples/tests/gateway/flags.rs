@@ -23,6 +23,8 @@ async fn wrong_flags_exit_with_2_and_say_what_is_wrong() {
         (&["--max-hint", "forever"], "forever"),
         (&["--max-replay", "16MiB"], "16MiB"),
         (&["--retry-ambiguous", "perhaps"], "perhaps"),
+        (&["--hold-wait", "0"], "500ms"),
+        (&["--hold-bytes", "64KiB"], "64KiB"),
         (&["--log", "loud"], "loud"),
     ] {
         let output = soon(command().args(flags).output()).await.unwrap();
@@ -48,6 +50,8 @@ async fn help_lists_every_flag() {
         "--max-hint",
         "--retry-ambiguous",
         "--max-replay",
+        "--hold-wait",
+        "--hold-bytes",
         "--connect-timeout",
         "--drain",
         "--log",
