@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::io;
 
 use crate::Outcome;
 
@@ -84,17 +85,24 @@ pub fn find<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<
 
 /// An error, its source, the source of that, and so on.
 ///
+/// What an `io::Error` wraps comes after it, too: that is not its source (which is the source of what it
+/// wraps), and bodies pass errors through `io::Error` all the time.
+///
 /// Goes 64 errors deep and no further, so that a chain that loops ends.
 pub fn chain<'a>(
     error: &'a (dyn Error + 'static),
 ) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    let mut next = Some(error);
-    std::iter::from_fn(move || {
-        let error = next?;
-        next = error.source();
-        Some(error)
-    })
-    .take(MAX_CHAIN)
+    std::iter::successors(Some(error), |error| behind(*error)).take(MAX_CHAIN)
+}
+
+fn behind<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
+    match error
+        .downcast_ref::<io::Error>()
+        .and_then(io::Error::get_ref)
+    {
+        Some(wrapped) => Some(wrapped),
+        None => error.source(),
+    }
 }
 
 /// No honest chain is nearly as long.
@@ -123,6 +131,16 @@ mod tests {
             "the outermost failure speaks first"
         );
         assert!(find::<std::fmt::Error>(&outer).is_none());
+    }
+
+    #[test]
+    fn find_sees_what_an_io_error_wraps() {
+        let failure = Failure::new(Outcome::IDLE_ELAPSED, "no data");
+        let body = io::Error::other(failure);
+        assert_eq!(
+            find::<Failure>(&body).map(Failure::outcome),
+            Some(Outcome::IDLE_ELAPSED)
+        );
     }
 
     #[test]

@@ -31,9 +31,8 @@ mod reqwest;
 
 use std::any::Any;
 use std::error::Error;
-use std::iter;
 
-use buttress_core::{Acceptance, BoxError, Failure, Kind, Outcome, Reason};
+use buttress_core::{Acceptance, BoxError, Failure, Kind, Outcome, Reason, chain};
 
 /// What an error of any type means.
 ///
@@ -50,10 +49,10 @@ pub fn transport<E: 'static>(error: &E) -> Outcome {
 /// A [`Failure`] anywhere in the chain speaks first, then the outermost error that is known.
 #[must_use]
 pub fn transport_error(error: &(dyn Error + 'static)) -> Outcome {
-    let failure = links(error).find_map(|link| link.downcast_ref::<Failure>());
+    let failure = chain(error).find_map(|link| link.downcast_ref::<Failure>());
     match failure {
         Some(failure) => failure.outcome(),
-        None => links(error).find_map(read).unwrap_or(UNKNOWN),
+        None => chain(error).find_map(read).unwrap_or(UNKNOWN),
     }
 }
 
@@ -105,26 +104,10 @@ fn read(error: &(dyn Error + 'static)) -> Option<Outcome> {
     io::read(error)
 }
 
-/// An error and what is behind it, 64 deep.
-///
-/// As [`buttress_core::chain`], and into what an `io::Error` wraps: that is not its source (which is
-/// the source of what it wraps), and bodies pass errors through `io::Error` all the time.
-fn links<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    iter::successors(Some(error), |error| behind(*error)).take(64)
-}
-
-fn behind<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
-    let io = error.downcast_ref::<std::io::Error>();
-    match io.and_then(std::io::Error::get_ref) {
-        Some(wrapped) => Some(wrapped),
-        None => error.source(),
-    }
-}
-
 /// No connection was made. Nothing has been sent, whatever stood in the way.
 #[cfg(any(feature = "hyper", feature = "reqwest"))]
 fn not_connected(error: &(dyn Error + 'static)) -> Outcome {
-    if links(error).any(io::is_timeout) {
+    if chain(error).any(io::is_timeout) {
         return Outcome::CONNECT_ELAPSED;
     }
     REFUSED
