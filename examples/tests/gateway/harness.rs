@@ -10,15 +10,16 @@ use std::time::Duration;
 
 use buttress_testkit::upstream::{Script, Server, Upstream};
 use bytes::Bytes;
-use http::{HeaderMap, Request, StatusCode, Uri};
+use http::{HeaderMap, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Collected, Full};
+use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 /// Long enough for a loaded machine; nothing waits for it unless something is broken.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -140,6 +141,31 @@ impl Gateway {
         head: http::request::Builder,
         body: Bytes,
     ) -> Answer {
+        let (head, body) = self.begin(client, head, body).await.into_parts();
+        let body: Collected<Bytes> = soon(body.collect()).await.unwrap();
+        Answer {
+            status: head.status,
+            headers: head.headers,
+            trailers: body.trailers().cloned(),
+            body: body.to_bytes(),
+        }
+    }
+
+    /// Over HTTP/2; an answer whose body has yet to come, or to break off.
+    pub(crate) async fn begin_http2(
+        &self,
+        head: http::request::Builder,
+        body: impl Into<Bytes>,
+    ) -> Response<Incoming> {
+        self.begin(&self.http2, head, body.into()).await
+    }
+
+    async fn begin(
+        &self,
+        client: &Client<HttpConnector, Full<Bytes>>,
+        head: http::request::Builder,
+        body: Bytes,
+    ) -> Response<Incoming> {
         let mut request = head.body(Full::new(body)).unwrap();
         let target = request.uri().path_and_query().unwrap().clone();
         *request.uri_mut() = Uri::builder()
@@ -148,14 +174,7 @@ impl Gateway {
             .path_and_query(target)
             .build()
             .unwrap();
-        let (head, body) = soon(client.request(request)).await.unwrap().into_parts();
-        let body: Collected<Bytes> = soon(body.collect()).await.unwrap();
-        Answer {
-            status: head.status,
-            headers: head.headers,
-            trailers: body.trailers().cloned(),
-            body: body.to_bytes(),
-        }
+        soon(client.request(request)).await.unwrap()
     }
 
     /// A connection without a client's good manners.
@@ -243,6 +262,16 @@ pub(crate) fn command() -> Command {
 /// What must happen, but not within any particular time.
 pub(crate) async fn soon<F: Future>(future: F) -> F::Output {
     timeout(PATIENCE, future).await.expect("it takes for ever")
+}
+
+/// Waits until the upstream has seen something.
+pub(crate) async fn until(upstream: &Upstream, seen: impl Fn(&Upstream) -> bool) {
+    soon(async {
+        while !seen(upstream) {
+            sleep(Duration::from_millis(2)).await;
+        }
+    })
+    .await;
 }
 
 /// Reads until these bytes have come; returns all that came.

@@ -2,25 +2,15 @@
 
 use std::time::Duration;
 
-use buttress_testkit::upstream::{Behaviour, Cut, Script, Upstream};
+use buttress_testkit::upstream::{Behaviour, Cut, Script};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio::time::sleep;
 
-use crate::harness::{read_all, read_until, scene, soon};
+use crate::harness::{read_all, read_until, scene, soon, until};
 
 const STREAM: &str = "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\n\
     content-length: 15\r\n\r\n{\"stream\":true}";
-
-/// Waits until the upstream has seen something.
-async fn until(upstream: &Upstream, seen: impl Fn(&Upstream) -> bool) {
-    soon(async {
-        while !seen(upstream) {
-            sleep(Duration::from_millis(2)).await;
-        }
-    })
-    .await;
-}
 
 #[tokio::test]
 async fn a_client_that_leaves_before_the_head_cancels_the_call() {

@@ -1,15 +1,19 @@
 //! An upstream that misbehaves, and clients who do not notice.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use buttress_testkit::upstream::{Behaviour, Cut, Matcher, Script, provider};
 use http::{Request, StatusCode};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::harness::{Gateway, scene};
 
 const CHAT: &str = "/v1/chat/completions";
 const HELLO: &str = r#"{"model":"gpt-4o-mini","messages":[{"role":"user","content":"hello"}]}"#;
+
+const STREAM: &str = r#"{"stream":true}"#;
 
 #[tokio::test]
 async fn a_429_waits_as_told_and_ends_well() {
@@ -205,4 +209,28 @@ async fn a_request_names_its_attempts_even_to_a_client_that_lies() {
             .all(|field| !field.to_str().unwrap().contains("buttress")),
         "{echoed:?}"
     );
+}
+
+#[tokio::test]
+async fn three_hundred_failing_calls_at_once_cost_at_most_405() {
+    let slow = |failure: Behaviour| failure.head_delay(Duration::from_millis(50));
+    for failure in [
+        Behaviour::server_error(),
+        Behaviour::overloaded(),
+        Behaviour::rate_limited(),
+        Behaviour::well().error_event_after(1),
+    ] {
+        let shown = format!("{failure:?}");
+        let scene = Arc::new(scene(slow(failure), &[]).await);
+        let mut clients = JoinSet::new();
+        for _ in 0..300 {
+            let scene = Arc::clone(&scene);
+            clients.spawn(async move { scene.gateway.post(CHAT, STREAM).await.attempts() });
+        }
+        let attempts: u32 = clients.join_all().await.into_iter().sum();
+        let calls = scene.upstream.counts().calls;
+        assert_eq!(calls, u64::from(attempts), "{shown}");
+        assert!((301..=405).contains(&calls), "{calls}: {shown}");
+        println!("300 failing calls cost {calls}");
+    }
 }
