@@ -204,7 +204,10 @@ async fn envoy_retry_budget() {
                     int(&expected["min_retry_concurrency"])
                 );
                 let percent = expected["budget_percent"].as_f64().unwrap();
-                assert_eq!(f64::from(limits.max_retries(100)), percent);
+                assert_eq!(
+                    limits,
+                    limits.ratio(Ratio::try_new(percent / 100.0).unwrap())
+                );
             }
             Some("admission") => admission = Some(vector.clone()),
             Some("known_bug") => counting = true,
