@@ -142,6 +142,24 @@ async fn a_stream_may_end_without_its_terminator() {
 }
 
 #[tokio::test]
+async fn a_stream_may_end_before_its_first_content_and_other_answers_stay_whole() {
+    let upstream = Upstream::new(Behaviour::well().end_after(1));
+    let chat = text(call(&upstream, post(CHAT, STREAM)).await.unwrap()).await;
+    let [role] = events(&chat)[..] else {
+        panic!("{chat}")
+    };
+    assert_eq!(json(role)["choices"][0]["delta"]["content"], "");
+    let message = text(call(&upstream, post(MESSAGES, STREAM)).await.unwrap()).await;
+    assert_eq!(json(events(&message)[0])["type"], "message_start");
+    let whole = text(call(&upstream, post(CHAT, "{}")).await.unwrap()).await;
+    assert!(json(&whole)["usage"].is_object());
+
+    upstream.set_script(Behaviour::well().end_after(0));
+    let nothing = text(call(&upstream, post(CHAT, STREAM)).await.unwrap()).await;
+    assert_eq!(nothing, "");
+}
+
+#[tokio::test]
 async fn each_endpoint_has_its_own_words_for_trouble() {
     let upstream = Upstream::new(Behaviour::overloaded());
     assert_eq!(status(&upstream, CHAT).await, 503);

@@ -5,10 +5,13 @@
     reason = "a helper of a test may panic as a test may"
 )]
 
+use buttress_testkit::body::audit;
 use buttress_testkit::upstream::{Behaviour, Chance, Script, Upstream, misbehaving_by_chance};
 use http::Request;
-use http_body_util::{BodyExt, Empty};
+use http_body_util::{BodyExt, Empty, Full};
 use tower_service::Service;
+
+const STREAM: &str = r#"{"stream":true}"#;
 
 /// What became of each request in turn: the status, and whether the body came to its end.
 async fn outcomes(script: Script, count: usize) -> Vec<(Option<u16>, bool)> {
@@ -66,6 +69,39 @@ async fn three_tries_are_enough_and_somebody_sees_a_retry_soon() {
         assert!(
             broken <= 10,
             "seed {seed}: {broken} of 300 break in the middle"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn some_streams_fail_before_their_first_content_and_three_tries_are_enough_for_them_too() {
+    for seed in 0..20 {
+        let mut service = Upstream::new(misbehaving_by_chance(seed)).service();
+        let (mut ended_early, mut with_an_error) = (0, 0);
+        let mut failed_in_a_row = 0;
+        for _ in 0..300 {
+            let request = Request::post("/v1/messages").body(Full::<bytes::Bytes>::from(STREAM));
+            let Ok(response) = service.call(request.unwrap()).await else {
+                failed_in_a_row += 1;
+                continue;
+            };
+            let seen = audit(response.into_body()).await;
+            let text = String::from_utf8_lossy(&seen.bytes()).into_owned();
+            let content = text.contains("content_block_delta");
+            if !content && text.contains("message_start") {
+                if text.contains("overloaded_error") {
+                    with_an_error += 1;
+                } else {
+                    ended_early += 1;
+                }
+            }
+            failed_in_a_row = if content { 0 } else { failed_in_a_row + 1 };
+            assert!(failed_in_a_row < 3, "seed {seed}");
+        }
+        assert!((3..40).contains(&ended_early), "seed {seed}: {ended_early}");
+        assert!(
+            (3..40).contains(&with_an_error),
+            "seed {seed}: {with_an_error}"
         );
     }
 }

@@ -171,7 +171,7 @@ fn pieces(content: Content, ending: Ending) -> (Vec<Piece>, bool) {
         } => {
             match ending {
                 Ending::Proper => events.push(terminator),
-                Ending::WithoutTerminator => {}
+                Ending::Early { after } => events.truncate(after),
                 Ending::ErrorEvent { after, terminated } => {
                     events.truncate(after);
                     events.push(error);

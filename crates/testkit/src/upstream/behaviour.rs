@@ -53,7 +53,10 @@ pub(super) enum Reading {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ending {
     Proper,
-    WithoutTerminator,
+    /// After so many events, without the terminator.
+    Early {
+        after: usize,
+    },
     /// After so many events an error event; then the terminator, or not.
     ErrorEvent {
         after: usize,
@@ -264,8 +267,15 @@ impl Behaviour {
 
     /// The event stream ends properly for HTTP, but its last event (`[DONE]`, `message_stop`) is missing.
     #[must_use]
-    pub const fn without_terminator(mut self) -> Self {
-        self.ending = Ending::WithoutTerminator;
+    pub const fn without_terminator(self) -> Self {
+        self.end_after(usize::MAX)
+    }
+
+    /// The event stream ends after this many events: properly for HTTP, but its last event (`[DONE]`,
+    /// `message_stop`) is missing. Other answers are whole.
+    #[must_use]
+    pub const fn end_after(mut self, events: usize) -> Self {
+        self.ending = Ending::Early { after: events };
         self
     }
 

@@ -22,9 +22,9 @@ pub(super) struct Dice {
 /// A day in the life of an LLM API, for demonstrations: most requests go well, some are refused, reset or
 /// slow, and a few streams break in the middle.
 ///
-/// About a third of the requests fail before their answer, but never more than two in a row: whoever
-/// tries three times, one request after the other, gets an answer. Streams send some 20 tokens at 30 to
-/// 50 ms each.
+/// About a third of the requests fail before their answer, or a stream before its first content, but
+/// never more than two in a row: whoever tries three times, one request after the other, gets an answer.
+/// Streams send some 20 tokens at 30 to 50 ms each.
 #[must_use]
 pub fn misbehaving_by_chance(seed: u64) -> Script {
     let ms = Duration::from_millis;
@@ -44,6 +44,8 @@ pub fn misbehaving_by_chance(seed: u64) -> Script {
         .with(100, Behaviour::overloaded())
         .with(60, Behaviour::server_error())
         .with(80, well(40).cut_before_head(Cut::Reset))
+        .with(40, well(40).end_after(1))
+        .with(40, well(40).error_event_after(1))
         .with(4, well(40).cut_after(8, Cut::Reset))
         .with(3, well(40).error_event_after(8))
         .with(3, well(40).without_terminator())
