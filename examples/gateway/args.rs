@@ -95,7 +95,7 @@ pub(crate) struct Args {
     #[arg(
         long,
         value_name = "N",
-        default_value_t = 23,
+        default_value_t = 1191,
         conflicts_with = "upstreams"
     )]
     pub(crate) seed: u64,

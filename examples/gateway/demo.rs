@@ -6,7 +6,9 @@ use crate::upstream::{InvalidUpstream, Upstream};
 
 /// Runs until the server is dropped. The same seed gives the same bad moments.
 pub(crate) async fn start(seed: u64) -> Result<(Upstream, Server), InvalidUpstream> {
-    let server = Server::start(Scripted::new(misbehaving_by_chance(seed))).await;
+    let scripted = Scripted::new(misbehaving_by_chance(seed));
+    scripted.record_bodies(0); // nobody asks it what it was sent
+    let server = Server::start(scripted).await;
     let upstream = format!("demo={}", server.url()).parse()?;
     Ok((upstream, server))
 }

@@ -43,6 +43,33 @@ async fn a_line_for_the_request_and_one_for_the_decision_without_any_secret() {
 }
 
 #[tokio::test]
+async fn a_stream_that_failed_under_status_200_has_its_line_without_its_words() {
+    let error = r#"{"type":"error","error":{"type":"overloaded_error","message":"secret"}}"#;
+    let failing = Behaviour::well().pieces(
+        "text/event-stream",
+        [
+            ": secret\n\n".to_owned(),
+            format!("event: error\ndata: {error}\n\n"),
+        ],
+    );
+    let script = Script::sequence([failing]);
+    let scene = scene(script, &["--profile", "anthropic"]).await;
+    let answer = scene
+        .gateway
+        .post("/v1/messages", r#"{"stream":true}"#)
+        .await;
+    assert_eq!(answer.attempts(), 2);
+    let (_, log) = scene.gateway.stop().await;
+
+    assert!(!log.contains("secret"), "{log}");
+    let mut lines = log.lines();
+    let judged = lines.find(|line| line.contains("buttress::judge")).unwrap();
+    for part in ["judged", "status=200", "overloaded"] {
+        assert!(judged.contains(part), "{part}: {judged}");
+    }
+}
+
+#[tokio::test]
 async fn machines_get_an_object_per_line() {
     let scene = one_request_with_secrets(&["--log", "json"]).await;
     let (_, log) = scene.gateway.stop().await;
