@@ -100,6 +100,13 @@ impl Backoff {
         !matches!(self.jitter, Jitter::None)
     }
 
+    /// Whether no retry ever waits: what need not be computed.
+    #[must_use]
+    #[inline]
+    pub fn is_zero(&self) -> bool {
+        self.base.is_zero() && !matches!(self.jitter, Jitter::Additive(_))
+    }
+
     /// The delay before the retry of this number, before jitter. The first retry is number 0.
     #[must_use]
     #[inline]
@@ -121,7 +128,6 @@ impl Backoff {
     ///
     /// `sample` is a number in `[0, 1)`; whatever lies outside is taken for the nearest end.
     #[must_use]
-    #[inline]
     pub fn delay(&self, retry: u32, sample: f64) -> Duration {
         let delay = self.ceiling(retry);
         match self.jitter {

@@ -105,9 +105,10 @@ impl RetryBudget {
         self.shared.concurrency.enter();
     }
 
+    /// A call has ended, and with it the retry that was under way, if one was.
     #[inline]
-    pub(crate) fn call_ended(&self) {
-        self.shared.concurrency.leave();
+    pub(crate) fn call_ended(&self, retrying: bool) {
+        self.shared.concurrency.leave(retrying);
     }
 
     /// Takes a slot and `cost` tokens, or neither.

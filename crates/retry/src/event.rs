@@ -10,7 +10,15 @@ use crate::policy::GaveUp;
 /// Target of all events: what a subscriber filters on.
 const TARGET: &str = "buttress::retry";
 
+#[inline]
 pub(crate) fn retrying(attempt: NonZeroU32, outcome: &Outcome, delay: Duration) {
+    // The macro asks this, too, but only after its function has been entered.
+    if tracing::level_enabled!(tracing::Level::INFO) {
+        say_retrying(attempt, outcome, delay);
+    }
+}
+
+fn say_retrying(attempt: NonZeroU32, outcome: &Outcome, delay: Duration) {
     tracing::info!(
         target: TARGET,
         attempt = attempt.get(),

@@ -1,11 +1,11 @@
 //! The future that tries again.
 //!
 //! ```text
-//!            failed, and worth another attempt             the time has come
-//!  Calling ────────────────────────────────────► Waiting ────────────────────► Readying
-//!     ▲  │                                                                      │   │
-//!     │  └─ anything else: done                               not ready: done ──┘   │
-//!     └───────────────────────────────────────────────────────── ready: called again┘
+//!            failed, and worth another attempt
+//!  Calling ────────────────────────────────────► Waiting
+//!     ▲  │                                        │   │
+//!     │  └─ anything else: done   not ready: done ┘   │
+//!     └──────── the time has come, and ready: called ─┘
 //! ```
 
 use std::fmt;
@@ -50,10 +50,12 @@ pin_project! {
 
 pin_project! {
     #[project = StateProj]
+    #[project_replace = StateOwned]
     enum State<F, D, Q> {
         Calling { #[pin] future: F },
-        Waiting { #[pin] pause: Pause<D>, request: Option<Q> },
-        Readying { request: Option<Q> },
+        Waiting { pause: Option<Pin<Box<Pause<D>>>>, request: Q },
+        // Between the two: the request has been taken out, the call is not made yet.
+        Taken,
     }
 }
 
@@ -99,56 +101,74 @@ where
     type Output = Result<S::Response, S::Error>;
 
     #[inline]
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut this = self.project();
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         loop {
-            match this.state.as_mut().project() {
-                StateProj::Calling { future } => {
-                    let result = ready!(future.poll(cx));
-                    let Some(retrier) = this.retrier else {
-                        return Poll::Ready(result);
-                    };
-                    let classify = &retrier.ticket.settings().classify;
-                    let verdict = classify.classify(result.as_ref());
-                    if verdict.is_success() {
-                        retrier.ticket.succeeded();
-                        *this.retrier = None; // the commit
-                        return Poll::Ready(result);
-                    }
-                    match retrier.try_again(result, verdict.at_head()) {
-                        // ## Calling => Waiting, or Readying at once
-                        Ok((request, pause)) => {
-                            let request = Some(request);
-                            this.state.set(match pause {
-                                Some(pause) => State::Waiting { pause, request },
-                                None => State::Readying { request },
-                            });
-                        }
-                        // The commit: what was kept of the request is freed, the slots are free again.
-                        Err(result) => {
-                            *this.retrier = None;
-                            return Poll::Ready(result);
-                        }
-                    }
+            let mut this = self.as_mut().project();
+            let StateProj::Calling { future } = this.state.as_mut().project() else {
+                if let Err(error) = ready!(self.as_mut().poll_next_call(cx)) {
+                    return Poll::Ready(Err(error));
                 }
-                StateProj::Waiting { pause, request } => {
-                    ready!(pause.poll(cx));
-                    // ## Waiting => Readying
-                    let request = request.take();
-                    this.state.set(State::Readying { request });
+                continue;
+            };
+            let mut result = ready!(future.poll(cx));
+            let Some(retrier) = this.retrier else {
+                return Poll::Ready(result);
+            };
+            let classify = &retrier.ticket.settings().classify;
+            let verdict = classify.classify(result.as_ref());
+            if verdict.is_success() {
+                retrier.ticket.succeeded();
+                *this.retrier = None; // the commit
+                return Poll::Ready(result);
+            }
+            let outcome = verdict.at_head();
+            match retrier.next_request(&outcome) {
+                // ## Calling => Waiting
+                Ok((request, delay)) => {
+                    let discarding = retrier.discard(result);
+                    let pause = Pause::start(delay, discarding, cx);
+                    this.state.set(State::Waiting { pause, request });
                 }
-                StateProj::Readying { request } => {
-                    let retrier = this.retrier.as_mut().expect(POLLED_AGAIN);
-                    if let Err(error) = ready!(retrier.service.poll_ready(cx)) {
-                        *this.retrier = None;
-                        return Poll::Ready(Err(error));
-                    }
-                    // ## Readying => Calling
-                    let future = retrier.service.call(request.take().expect(POLLED_AGAIN));
-                    this.state.set(State::Calling { future });
+                Err(why) => {
+                    retrier.give_up(&mut result, outcome, why);
+                    // The commit: what was kept of the request is freed, the slots are free again.
+                    *this.retrier = None;
+                    return Poll::Ready(result);
                 }
             }
         }
+    }
+}
+
+impl<S, C, R, Req> ResponseFuture<S, C, R, Req>
+where
+    S: Service<R::Request>,
+    R: Replay<Req> + Discard<S::Response>,
+{
+    /// Waits until the next call can be made, and makes it. Apart from the rest, so that the way of
+    /// those who succeed at once stays short.
+    #[inline(never)]
+    fn poll_next_call(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        let mut this = self.project();
+        if let StateProj::Waiting { pause, .. } = this.state.as_mut().project() {
+            if let Some(waiting) = pause {
+                ready!(waiting.as_mut().poll(cx));
+                *pause = None;
+            }
+        }
+        let retrier = this.retrier.as_mut().expect(POLLED_AGAIN);
+        if let Err(error) = ready!(retrier.service.poll_ready(cx)) {
+            *this.retrier = None;
+            return Poll::Ready(Err(error));
+        }
+        // ## Waiting => Calling
+        let waiting = this.state.as_mut().project_replace(State::Taken);
+        let StateOwned::Waiting { request, .. } = waiting else {
+            unreachable!("{POLLED_AGAIN}");
+        };
+        let future = retrier.service.call(request);
+        this.state.set(State::Calling { future });
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -180,35 +200,9 @@ impl<S, C, R, Saved> Retrier<S, C, R, Saved> {
         }
     }
 
-    /// The request of the next attempt and what comes before it, or the result that the caller gets.
-    #[cold]
-    fn try_again<Req, T, E>(
-        &mut self,
-        mut result: Result<T, E>,
-        outcome: Outcome,
-    ) -> Result<(R::Request, Option<Pause<R::Discarding>>), Result<T, E>>
-    where
-        C: Classify<T, E>,
-        R: Replay<Req, Saved = Saved> + Discard<T>,
-    {
-        match self.next_request(&outcome) {
-            Ok((request, delay)) => {
-                let replay = &self.ticket.settings().replay;
-                let discarding = result.ok().and_then(|response| replay.discard(response));
-                Ok((request, Pause::new(delay, discarding)))
-            }
-            Err(why) => {
-                event::gave_up(self.attempt, &outcome, why);
-                if let Ok(response) = &mut result {
-                    self.ticket.settings().classify.leave(response, outcome);
-                }
-                Err(result)
-            }
-        }
-    }
-
     /// Makes the next request, if there is to be one. Taking it now takes the body from the upload of
     /// the attempt that has failed, which may still be alive.
+    #[inline(never)] // so that the way of those who succeed stays short
     fn next_request<Req>(&mut self, outcome: &Outcome) -> Result<(R::Request, Duration), GaveUp>
     where
         R: Replay<Req, Saved = Saved>,
@@ -223,7 +217,11 @@ impl<S, C, R, Saved> Retrier<S, C, R, Saved> {
         let time_left = facts
             .deadline
             .map(|deadline| deadline.remaining(Instant::now().into_std()));
-        let sample = sampler.sample();
+        let sample = if policy.backoff.is_zero() {
+            0.0 // nothing to spread
+        } else {
+            sampler.sample()
+        };
         let delay = policy.decide(outcome, &facts, self.attempt, time_left, sample)?;
 
         let weight = NonZeroU32::new(facts.weight).unwrap_or(NonZeroU32::MIN);
@@ -242,5 +240,26 @@ impl<S, C, R, Saved> Retrier<S, C, R, Saved> {
         event::retrying(self.attempt, outcome, delay);
         self.attempt = number;
         Ok((request, delay))
+    }
+
+    #[inline]
+    fn discard<T, E>(&self, result: Result<T, E>) -> Option<R::Discarding>
+    where
+        R: Discard<T>,
+    {
+        let replay = &self.ticket.settings().replay;
+        result.ok().and_then(|response| replay.discard(response))
+    }
+
+    /// Says why the caller gets this result.
+    #[cold]
+    fn give_up<T, E>(&self, result: &mut Result<T, E>, outcome: Outcome, why: GaveUp)
+    where
+        C: Classify<T, E>,
+    {
+        event::gave_up(self.attempt, &outcome, why);
+        if let Ok(response) = result {
+            self.ticket.settings().classify.leave(response, outcome);
+        }
     }
 }

@@ -30,12 +30,15 @@ impl Concurrency {
         self.word.fetch_add(CALL, Ordering::Relaxed);
     }
 
+    /// Gives back a call's place, and the slot of its retry, if it has one, at the same moment.
     #[inline]
-    pub(crate) fn leave(&self) {
-        self.word.fetch_sub(CALL, Ordering::Relaxed);
+    pub(crate) fn leave(&self, retrying: bool) {
+        let held = if retrying { CALL + RETRY } else { CALL };
+        self.word.fetch_sub(held, Ordering::Relaxed);
     }
 
     /// Takes a slot if one is free of the `max` that the number of active calls allows.
+    #[inline]
     pub(crate) fn try_retry(&self, max: impl Fn(u32) -> u32) -> bool {
         self.word
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |word| {
@@ -45,6 +48,7 @@ impl Concurrency {
             .is_ok()
     }
 
+    #[inline]
     pub(crate) fn retry_ended(&self) {
         self.word.fetch_sub(RETRY, Ordering::Relaxed);
     }
@@ -79,7 +83,6 @@ impl History {
         }
     }
 
-    #[cold]
     fn refill(&self, deposit: u32) {
         // A compare-and-swap loop and not load, add, store, which loses deposits under contention.
         let refilled = self
@@ -91,6 +94,7 @@ impl History {
     }
 
     /// Takes all of `cost`, or nothing.
+    #[inline]
     pub(crate) fn withdraw(&self, cost: u32) -> bool {
         self.tokens
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |tokens| {

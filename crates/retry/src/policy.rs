@@ -76,6 +76,7 @@ impl Policy {
     /// The delay before the next attempt, or why there is none.
     ///
     /// `time_left` is what remains of the deadline, if there is one.
+    #[inline]
     pub(crate) fn decide(
         &self,
         outcome: &Outcome,
@@ -117,6 +118,7 @@ impl Policy {
             }
     }
 
+    #[inline]
     fn delay(
         &self,
         outcome: &Outcome,
@@ -124,24 +126,33 @@ impl Policy {
         sample: f64,
     ) -> Result<Duration, GaveUp> {
         let retry = attempt.get() - 1;
-        let local = match outcome.kind {
-            Kind::Throttled | Kind::Overloaded => self.backoff.cap(self.throttled_cap),
-            _ => self.backoff,
-        };
         match outcome.retry_after {
             Some(hint) if hint > self.max_hint => Err(GaveUp::HintTooLong),
-            // Never earlier than told; spread by as much as we would have waited anyway, but by no more
-            // than the hint itself, so that a small one is followed exactly.
-            Some(hint) if !hint.is_zero() => {
-                let spread = if local.is_jittered() {
-                    local.ceiling(retry).min(hint)
-                } else {
-                    Duration::ZERO
-                };
-                let jitter = Backoff::constant(spread).delay(0, sample);
-                Ok(hint.saturating_add(jitter))
-            }
-            _ => Ok(local.delay(retry, sample)),
+            Some(hint) if !hint.is_zero() => Ok(self.hinted(hint, outcome.kind, retry, sample)),
+            _ if self.backoff.is_zero() => Ok(Duration::ZERO),
+            _ => Ok(self.local(outcome.kind).delay(retry, sample)),
+        }
+    }
+
+    /// Never earlier than told; spread by as much as we would have waited anyway, but by no more than
+    /// the hint itself, so that a small one is followed exactly.
+    #[inline(never)]
+    fn hinted(&self, hint: Duration, kind: Kind, retry: u32, sample: f64) -> Duration {
+        let local = self.local(kind);
+        let spread = if local.is_jittered() {
+            local.ceiling(retry).min(hint)
+        } else {
+            Duration::ZERO
+        };
+        let jitter = Backoff::constant(spread).delay(0, sample);
+        hint.saturating_add(jitter)
+    }
+
+    /// The backoff after a failure of this kind, whatever the upstream asks for.
+    fn local(&self, kind: Kind) -> Backoff {
+        match kind {
+            Kind::Throttled | Kind::Overloaded => self.backoff.cap(self.throttled_cap),
+            _ => self.backoff,
         }
     }
 }

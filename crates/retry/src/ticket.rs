@@ -74,11 +74,8 @@ impl<C, R> Ticket<C, R> {
 impl<C, R> Drop for Ticket<C, R> {
     #[inline]
     fn drop(&mut self) {
-        if self.spent.is_some() {
-            self.end_retry();
-        }
-        if let Some(budget) = &self.settings.budget {
-            budget.call_ended();
+        if let Some(budget) = self.budget() {
+            budget.call_ended(self.spent.is_some());
         }
     }
 }

@@ -19,7 +19,7 @@ fn two_calls_never_share_the_last_slot() {
                         assert_eq!(gate.retries(), 1);
                         gate.retry_ended();
                     }
-                    gate.leave();
+                    gate.leave(false);
                 })
             })
             .collect();
@@ -43,12 +43,12 @@ fn the_share_is_of_the_calls_that_are_active_at_that_moment() {
                 if retries {
                     gate.retry_ended();
                 }
-                gate.leave();
+                gate.leave(false);
                 retries
             })
         };
         // The other call sees itself and perhaps this one: a slot, unless this one has left.
-        gate.leave();
+        gate.leave(false);
         other.join().unwrap();
         assert_eq!((gate.active(), gate.retries()), (0, 0));
     });

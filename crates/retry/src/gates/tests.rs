@@ -14,7 +14,7 @@ fn a_slot_is_taken_only_while_one_is_free() {
     gate.retry_ended();
     assert!(gate.try_retry(|calls| calls));
     gate.retry_ended();
-    gate.leave();
+    gate.leave(false);
     assert_eq!((gate.active(), gate.retries()), (0, 0));
 }
 
@@ -74,7 +74,7 @@ fn never_more_retries_at_once_than_allowed_with_eight_threads() {
                         assert!(gate.retries() <= 3);
                         gate.retry_ended();
                     }
-                    gate.leave();
+                    gate.leave(false);
                 }
             });
         }

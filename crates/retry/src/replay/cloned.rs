@@ -29,10 +29,12 @@ impl<Req: Clone> Replay<Req> for Cloned {
         (request, Some(saved))
     }
 
+    #[inline]
     fn facts(&self, _saved: &Req) -> Facts {
         Facts::REPEATABLE
     }
 
+    #[inline]
     fn restore(&self, saved: &mut Req, _attempt: Attempt) -> Option<Req> {
         Some(saved.clone())
     }
@@ -41,6 +43,7 @@ impl<Req: Clone> Replay<Req> for Cloned {
 impl<Res> Discard<Res> for Cloned {
     type Discarding = Ready<()>;
 
+    #[inline]
     fn discard(&self, response: Res) -> Option<Ready<()>> {
         drop(response);
         None
