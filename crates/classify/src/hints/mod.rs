@@ -8,7 +8,7 @@ mod rfc3339;
 
 use std::time::{Duration, SystemTime};
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 
 pub(crate) use duration::protobuf as protobuf_duration;
 pub use pushback::Pushback;
@@ -45,6 +45,9 @@ impl Hints {
     /// [`Pushback::DoNotRetry`] is as good as `false`, and a no beats a yes.
     #[must_use]
     pub fn read(headers: &HeaderMap, now: Option<SystemTime>) -> Self {
+        if headers.is_empty() {
+            return Self::default();
+        }
         let pushback = Pushback::read(headers);
         let pushed = match pushback {
             Some(Pushback::After(wait)) => Some(wait),
@@ -59,7 +62,7 @@ impl Hints {
 }
 
 fn should_retry(headers: &HeaderMap) -> Option<bool> {
-    let mut lines = headers.get_all("x-should-retry").iter();
+    let mut lines = headers.get_all(SHOULD_RETRY).iter();
     let first = lines.next()?;
     let advice = match first.as_bytes() {
         b"true" => true,
@@ -68,3 +71,6 @@ fn should_retry(headers: &HeaderMap) -> Option<bool> {
     };
     lines.all(|line| line == first).then_some(advice)
 }
+
+// Names are constants throughout: to look up a `&str`, `http` parses it first, each time.
+const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 
 /// What `grpc-retry-pushback-ms` says, in headers or trailers.
 ///
@@ -20,7 +20,7 @@ impl Pushback {
     /// Reads it; `None` if there is none.
     #[must_use]
     pub fn read(headers: &HeaderMap) -> Option<Self> {
-        let mut lines = headers.get_all("grpc-retry-pushback-ms").iter();
+        let mut lines = headers.get_all(PUSHBACK).iter();
         let value = lines.next()?.as_bytes().trim_ascii();
         if lines.next().is_some() {
             return Some(Self::DoNotRetry);
@@ -37,3 +37,5 @@ fn milliseconds(value: &[u8]) -> Option<Duration> {
     let value: i32 = std::str::from_utf8(value).ok()?.parse().ok()?;
     Some(Duration::from_millis(u64::try_from(value).ok()?))
 }
+
+const PUSHBACK: HeaderName = HeaderName::from_static("grpc-retry-pushback-ms");

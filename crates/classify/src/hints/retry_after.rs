@@ -3,17 +3,17 @@
 use std::time::{Duration, SystemTime};
 
 use http::header::{AGE, DATE, RETRY_AFTER};
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::duration::{MILLISECOND, SECOND, decimal};
 
 /// The first of the headers that parses.
 pub(super) fn read(headers: &HeaderMap, now: Option<SystemTime>) -> Option<Duration> {
     let milliseconds = |value: &HeaderValue| decimal(value.as_bytes().trim_ascii(), MILLISECOND);
-    largest(headers, "retry-after-ms", milliseconds)
-        .or_else(|| largest(headers, "x-ms-retry-after-ms", milliseconds))
+    largest(headers, RETRY_AFTER_MS, milliseconds)
+        .or_else(|| largest(headers, X_MS_RETRY_AFTER_MS, milliseconds))
         .or_else(|| standard(headers, now))
-        .or_else(|| largest(headers, "x-amz-retry-after", milliseconds))
+        .or_else(|| largest(headers, X_AMZ_RETRY_AFTER, milliseconds))
 }
 
 /// The field of RFC 9110 §10.2.3, which is not a list: two lines of it are a mistake of somebody's,
@@ -23,7 +23,7 @@ fn standard(headers: &HeaderMap, now: Option<SystemTime>) -> Option<Duration> {
     if headers.contains_key(AGE) {
         return None;
     }
-    largest(headers, RETRY_AFTER.as_str(), |value| {
+    largest(headers, RETRY_AFTER, |value| {
         let value = value.as_bytes().trim_ascii();
         decimal(value, SECOND).or_else(|| until(date(value)?, headers, now))
     })
@@ -46,8 +46,12 @@ fn date(value: &[u8]) -> Option<SystemTime> {
 
 fn largest(
     headers: &HeaderMap,
-    name: &str,
+    name: HeaderName,
     parse: impl Fn(&HeaderValue) -> Option<Duration>,
 ) -> Option<Duration> {
     headers.get_all(name).iter().filter_map(parse).max()
 }
+
+const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
+const X_MS_RETRY_AFTER_MS: HeaderName = HeaderName::from_static("x-ms-retry-after-ms");
+const X_AMZ_RETRY_AFTER: HeaderName = HeaderName::from_static("x-amz-retry-after");
