@@ -50,7 +50,8 @@
 //! Nothing is boxed and nothing is locked but the replayed body. A call that succeeds reads no clock, arms
 //! no timer and allocates nothing of its own where requests are [`Cloned`]; HTTP adds the clone of the head,
 //! one or two allocations for the record of a body, and up to three for the [`Attempt`] in the extensions,
-//! which inner layers read. The first delay arms the one timer.
+//! which inner layers read. Both can be saved: see [`clone_bodies`](RetryLayer::clone_bodies) and
+//! [`mark_attempts`](RetryLayer::mark_attempts). The first delay arms the one timer.
 //!
 //! # Observability
 //!
@@ -91,7 +92,9 @@ pub use layer::RetryLayer;
 pub use policy::{Facts, RetryOverride};
 #[cfg(feature = "reqwest")]
 pub use replay::SavedReqwest;
-pub use replay::{Cloned, Discard, Drain, HttpReplay, Replay, SavedHttp, Weighed, WeighedRequest};
+pub use replay::{
+    CloneBodies, Cloned, Discard, Drain, HttpReplay, Replay, SavedHttp, Weighed, WeighedRequest,
+};
 pub use service::Retry;
 
 #[cfg(doctest)]

@@ -1,6 +1,7 @@
 //! How a request is kept so that it can be sent again, and what becomes of a response that is not
 //! wanted.
 
+mod clone_bodies;
 mod cloned;
 mod drain;
 mod http;
@@ -14,6 +15,7 @@ use buttress_core::Attempt;
 
 use crate::policy::Facts;
 
+pub use self::clone_bodies::CloneBodies;
 pub use self::cloned::Cloned;
 pub use self::drain::Drain;
 pub use self::http::{HttpReplay, SavedHttp};
@@ -24,7 +26,7 @@ pub use self::weighed::{Weighed, WeighedRequest};
 /// Keeps requests so that they can be sent again.
 ///
 /// [`Cloned`] does it for whatever is `Clone`, [`HttpReplay`] for `http::Request` with any body (and
-/// for `reqwest::Request`).
+/// for `reqwest::Request`), [`CloneBodies`] for `http::Request` with a body that is `Clone`.
 pub trait Replay<Req> {
     /// What the inner service is called with.
     type Request;

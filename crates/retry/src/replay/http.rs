@@ -17,7 +17,8 @@ use crate::policy::{Facts, RetryOverride};
 ///
 /// # What it costs
 /// The clone of the head; one allocation for the record, unless the body is empty, and one for its list
-/// of chunks if there is more than one; and up to three for the [`Attempt`] in the extensions.
+/// of chunks if there is more than one; and up to three for the [`Attempt`] in the extensions, unless
+/// [`mark_attempts`](crate::RetryLayer::mark_attempts) is off.
 ///
 /// # Clone
 /// Clones share the [`ReplayPool`].
@@ -26,6 +27,7 @@ pub struct HttpReplay {
     pub(crate) max_replay: usize,
     pub(crate) pool: ReplayPool,
     pub(crate) nested: bool,
+    pub(crate) mark_attempts: bool,
     pub(crate) attempt_header: Option<HeaderName>,
 }
 
@@ -52,17 +54,22 @@ impl HttpReplay {
         *method != Method::CONNECT && !upgrade && self.max_replay > 0
     }
 
-    fn may_retry_extended(&self, extensions: &Extensions) -> bool {
+    /// Whether the request is to be sent once, whatever comes of it.
+    pub(super) fn is_once<B>(&self, request: &Request<B>) -> bool {
+        let extensions = request.extensions();
         let owned = extensions.get::<Attempt>().is_some();
         let once = extensions
             .get::<RetryOverride>()
             .is_some_and(RetryOverride::is_never);
-        !once && (self.nested || !owned)
+        once || (owned && !self.nested)
+            || !self.may_retry(request.method(), request.version(), request.headers())
     }
 
-    fn mark(&self, head: &mut Parts, attempt: Attempt) {
-        head.extensions.insert(attempt);
-        self.mark_headers(&mut head.headers, attempt);
+    pub(super) fn mark<B>(&self, request: &mut Request<B>, attempt: Attempt) {
+        if self.mark_attempts {
+            request.extensions_mut().insert(attempt);
+        }
+        self.mark_headers(request.headers_mut(), attempt);
     }
 
     pub(crate) fn mark_headers(&self, headers: &mut HeaderMap, attempt: Attempt) {
@@ -78,6 +85,7 @@ impl Default for HttpReplay {
             max_replay: Self::DEFAULT_MAX_REPLAY,
             pool: ReplayPool::new(Self::DEFAULT_POOL),
             nested: false,
+            mark_attempts: true,
             attempt_header: None,
         }
     }
@@ -96,14 +104,11 @@ where
     }
 
     fn save(&self, request: Request<B>) -> (Self::Request, Option<SavedHttp<B>>) {
-        let may_retry = self.may_retry(request.method(), request.version(), request.headers())
-            && self.may_retry_extended(request.extensions());
-        if !may_retry {
+        if self.is_once(&request) {
             return (self.once(request), None);
         }
-        let (mut head, body) = request.into_parts();
+        let (head, body) = request.into_parts();
         let kept = head.clone();
-        self.mark(&mut head, Attempt::FIRST);
         let (keeper, body) = if body.is_end_stream() {
             (None, ReplayBody::once(body))
         } else {
@@ -114,18 +119,19 @@ where
             head: kept,
             body: keeper,
         };
-        (Request::from_parts(head, body), Some(saved))
+        let mut request = Request::from_parts(head, body);
+        self.mark(&mut request, Attempt::FIRST);
+        (request, Some(saved))
     }
 
     fn facts(&self, saved: &SavedHttp<B>) -> Facts {
-        let extensions = &saved.head.extensions;
-        Facts {
-            repeatable: is_repeatable(&saved.head.method, &saved.head.headers)
-                || extensions.get::<IdempotencyKey>().is_some(),
-            deadline: extensions.get::<Deadline>().copied(),
-            weight: 1,
-            overrides: extensions.get().copied().unwrap_or_default(),
-        }
+        let Parts {
+            method,
+            headers,
+            extensions,
+            ..
+        } = &saved.head;
+        facts(method, headers, extensions)
     }
 
     fn restore(&self, saved: &mut SavedHttp<B>, attempt: Attempt) -> Option<Self::Request> {
@@ -133,9 +139,9 @@ where
             Some(keeper) => keeper.again()?,
             None => ReplayBody::empty(),
         };
-        let mut head = saved.head.clone();
-        self.mark(&mut head, attempt);
-        Some(Request::from_parts(head, body))
+        let mut request = Request::from_parts(saved.head.clone(), body);
+        self.mark(&mut request, attempt);
+        Some(request)
     }
 }
 
@@ -148,6 +154,16 @@ impl<B: Body> Discard<Response<B>> for HttpReplay {
             return None;
         }
         Drain::new(response.into_body())
+    }
+}
+
+/// What the head of a request says about its being sent again.
+pub(super) fn facts(method: &Method, headers: &HeaderMap, extensions: &Extensions) -> Facts {
+    Facts {
+        repeatable: is_repeatable(method, headers) || extensions.get::<IdempotencyKey>().is_some(),
+        deadline: extensions.get::<Deadline>().copied(),
+        weight: 1,
+        overrides: extensions.get().copied().unwrap_or_default(),
     }
 }
 
