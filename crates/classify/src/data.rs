@@ -11,6 +11,8 @@ pub(crate) struct Data {
     pub(crate) dialect: Dialect,
     pub(crate) phrases: &'static [Phrase],
     pub(crate) idempotency_header: Option<&'static str>,
+    /// Ends a stream that it gave up as it ends a whole one, but for its `finish_reason`.
+    pub(crate) may_abort: bool,
 }
 
 /// A phrase in the message of a 400, where the provider has no better word for it.
@@ -48,7 +50,10 @@ pub(crate) static BEDROCK: Data = llm("bedrock", status::BEDROCK, Dialect::Aws, 
 pub(crate) static MISTRAL: Data = llm("mistral", status::LLM, Dialect::Words, CONTEXT_LENGTH);
 pub(crate) static GROQ: Data = llm("groq", status::GROQ, Dialect::Words, &[]);
 pub(crate) static OPENROUTER: Data = llm("openrouter", status::LLM, Dialect::Words, CONTEXT_LENGTH);
-pub(crate) static VLLM: Data = llm("vllm", status::LLM, Dialect::Words, CONTEXT_LENGTH);
+pub(crate) static VLLM: Data = Data {
+    may_abort: true,
+    ..llm("vllm", status::LLM, Dialect::Words, CONTEXT_LENGTH)
+};
 pub(crate) static HTTP: Data = Data {
     name: "generic",
     statuses: &[],
@@ -56,6 +61,7 @@ pub(crate) static HTTP: Data = Data {
     phrases: &[],
     // draft-ietf-httpapi-idempotency-key-header
     idempotency_header: Some("idempotency-key"),
+    may_abort: false,
 };
 pub(crate) static GRPC: Data = Data {
     name: "grpc",
@@ -63,6 +69,7 @@ pub(crate) static GRPC: Data = Data {
     dialect: Dialect::Grpc,
     phrases: &[],
     idempotency_header: None,
+    may_abort: false,
 };
 
 const CONTEXT_LENGTH: &[Phrase] = &[("maximum context length", CONTEXT_WINDOW)];
@@ -80,5 +87,6 @@ const fn llm(
         phrases,
         // None of them documents a header of which it says that a repeated key is not billed.
         idempotency_header: None,
+        may_abort: false,
     }
 }

@@ -159,6 +159,10 @@ impl Profile {
         self.data.dialect
     }
 
+    pub(crate) const fn may_abort(&self) -> bool {
+        self.data.may_abort
+    }
+
     pub(crate) const fn phrases(&self) -> &'static [Phrase] {
         self.data.phrases
     }

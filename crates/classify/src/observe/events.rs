@@ -3,102 +3,206 @@
 use buttress_core::{Outcome, Sign};
 use buttress_sse::{Event, Parser};
 
-use super::{anthropic, google, openai};
+use super::event::{Says, Shape};
+use super::skim::Skim;
+use super::too_long::TooLong;
 use crate::data::Dialect;
-use crate::json::Json;
 use crate::profile::Profile;
 
-/// What one event says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Says {
-    Nothing,
-    Content,
-    /// There may be more, but nothing that the answer would lack: its end is a proper one.
-    Finished,
-    /// The terminator.
-    End,
-    Failed(Outcome),
-}
-
+/// Reads every event up to the first content; from then on only those that may settle the outcome.
 pub(super) struct Events {
     profile: Profile,
-    parser: Box<Parser>,
+    begun: Begun,
+    shape: Option<Shape>,
     content: bool,
+    /// An end would be a proper one.
     finished: bool,
+    /// The last event was too long to be read.
+    unread: bool,
+    at_start: bool,
+}
+
+/// What the last frame has left open.
+enum Begun {
+    /// It ended between two events.
+    Nothing,
+    Event(Box<Parser>),
+    TooLong(TooLong),
+}
+
+/// Where reading has stopped.
+enum Stop {
+    Settled(Outcome),
+    UsedUp,
+    TooLong,
 }
 
 impl Events {
+    /// The longest line, and the most data of one event, that is kept for being read, in bytes.
+    ///
+    /// The longest events that matter repeat a whole answer at its end; those with pictures in them
+    /// are longer, and content is all that they are.
+    pub(super) const LIMIT: usize = 1024 * 1024;
+
     pub(super) fn new(profile: Profile) -> Self {
-        let parser = Parser::new().max_line_bytes(LIMIT).max_event_bytes(LIMIT);
         Self {
-            profile,
-            parser: Box::new(parser),
+            // Where Bedrock streams server-sent events, it speaks as OpenAI does.
+            profile: match profile.dialect() {
+                Dialect::Aws => Profile::OPENAI,
+                _ => profile,
+            },
+            begun: Begun::Nothing,
+            shape: None,
             content: false,
             finished: profile.dialect() == Dialect::Plain,
+            unread: false,
+            at_start: true,
         }
     }
 
-    pub(super) fn data(&mut self, mut data: &[u8]) -> Sign {
-        let before = self.content;
-        loop {
-            let says = match self.parser.next_event(&mut data) {
-                Ok(Some(event)) => read(&self.profile, &event),
-                Ok(None) => break,
-                Err(_over_limit) => {
-                    self.content = true;
-                    break;
-                }
-            };
-            match says {
-                Says::Nothing => {}
-                Says::Content => self.content = true,
-                Says::Finished => self.finished = true,
-                Says::End => return Sign::Settled(Outcome::SUCCESS),
-                Says::Failed(outcome) => return Sign::Settled(outcome),
-            }
-        }
-        if self.content && !before {
-            return Sign::Content;
-        }
-        Sign::Nothing
-    }
-
-    pub(super) const fn end(&self) -> Outcome {
-        if self.finished {
+    /// An event that is over the limit has not been read: it may have been the last one, and the
+    /// upstream gets the benefit of the doubt. A chat's last one is short.
+    pub(super) fn end(&self) -> Outcome {
+        if self.finished || (self.unread && self.shape != Some(Shape::Chat)) {
             Outcome::SUCCESS
         } else {
             Outcome::TRUNCATED
         }
     }
-}
 
-/// The longest line and the longest event that are looked at.
-const LIMIT: usize = 1024 * 1024;
+    pub(super) fn read(&mut self, frame: &[u8]) -> Sign {
+        let had_content = self.content;
+        let mut rest = frame;
+        while !rest.is_empty() {
+            self.skim().pass_over(&mut rest);
+            if let Some(outcome) = self.read_on(&mut rest, frame) {
+                return Sign::Settled(outcome);
+            }
+        }
+        if self.content && !had_content {
+            Sign::Content
+        } else {
+            Sign::Nothing
+        }
+    }
 
-fn read(profile: &Profile, event: &Event<'_>) -> Says {
-    let data = event.data_bytes();
-    if profile.dialect() == Dialect::Plain {
-        return match data {
-            [] | [b':', ..] => Says::Nothing,
-            _ => Says::Content,
+    /// What the next frame can be skimmed for.
+    pub(super) fn skim(&self) -> Skim {
+        match (&self.begun, self.skim_events()) {
+            (_, Skim::PassAll) => Skim::PassAll,
+            (Begun::Nothing, skim) => skim,
+            (Begun::Event(_) | Begun::TooLong(_), _) => Skim::ReadAll,
+        }
+    }
+
+    /// Reads up to the end of the frame, or up to an event that is too long or was.
+    fn read_on(&mut self, rest: &mut &[u8], frame: &[u8]) -> Option<Outcome> {
+        if rest.is_empty() {
+            return None;
+        }
+        let (mut kept, mut fresh): (Option<Box<Parser>>, _) = (None, None);
+        let parser: &mut Parser = match std::mem::replace(&mut self.begun, Begun::Nothing) {
+            Begun::Event(parser) => kept.insert(parser),
+            Begun::Nothing => fresh.insert(self.parser()),
+            Begun::TooLong(mut event) => {
+                if !event.ends(rest) {
+                    self.begun = Begun::TooLong(event);
+                }
+                return None;
+            }
         };
+        match self.events(parser, rest) {
+            Stop::Settled(outcome) => return Some(outcome),
+            Stop::UsedUp if ends_between_events(frame) => {}
+            Stop::UsedUp => {
+                let open = kept.or_else(|| fresh.map(Box::new));
+                self.begun = open.map_or(Begun::Nothing, Begun::Event);
+            }
+            Stop::TooLong => {
+                self.content = true;
+                self.unread = true;
+                let read = &frame[..frame.len() - rest.len()];
+                let mut event = TooLong::after(read);
+                if !event.ends(rest) {
+                    self.begun = Begun::TooLong(event);
+                }
+            }
+        }
+        None
     }
-    if let Some(outcome) = profile.stream_error(Some(&event.name()), data) {
-        return Says::Failed(outcome);
+
+    fn events(&mut self, parser: &mut Parser, rest: &mut &[u8]) -> Stop {
+        loop {
+            match parser.next_event(rest) {
+                Ok(Some(event)) => {
+                    if let Some(outcome) = self.event(&event) {
+                        return Stop::Settled(outcome);
+                    }
+                }
+                Ok(None) => return Stop::UsedUp,
+                Err(_over_limit) => return Stop::TooLong,
+            }
+        }
     }
-    if data.starts_with(b"[DONE]") {
-        return Says::End;
+
+    fn event(&mut self, event: &Event<'_>) -> Option<Outcome> {
+        self.unread = false;
+        if self.skim_events().passes_event(event) {
+            return None;
+        }
+        let (says, shape) = Says::read(&self.profile, self.shape, event);
+        let content = match says {
+            Says::Nothing => false,
+            Says::Content => true,
+            Says::Finished { content } => {
+                self.finished = true;
+                content
+            }
+            // Before any content it tells of a failure whoever says it, and reading it costs nothing.
+            Says::Aborted if self.content && !self.profile.may_abort() => false,
+            Says::Aborted => return Some(Outcome::TRUNCATED),
+            Says::End => return Some(Outcome::SUCCESS),
+            Says::Failed(outcome) => return Some(outcome),
+        };
+        if content && !self.content {
+            self.content = true;
+            self.shape = shape;
+        }
+        None
     }
-    let data = Json::whole(data);
-    match data.get("type").and_then(Json::text) {
-        Some(kind) => anthropic::read(kind, data).unwrap_or_else(|| openai::typed(kind, data)),
-        None => openai::chunk(data).unwrap_or_else(|| google::read(data)),
+
+    fn skim_events(&self) -> Skim {
+        match self.shape {
+            _ if !self.content || self.unread => Skim::ReadAll,
+            _ if self.profile.dialect() == Dialect::Plain => Skim::PassAll,
+            None => Skim::ReadAll,
+            Some(Shape::Chat) if self.profile.may_abort() => Skim::AbortingChat,
+            Some(Shape::Chat) => Skim::Chat,
+            Some(Shape::Typed) => Skim::Typed,
+            Some(Shape::Candidates) if self.finished => Skim::Finished,
+            Some(Shape::Candidates) => Skim::Candidates,
+        }
+    }
+
+    fn parser(&mut self) -> Parser {
+        let parser = Parser::new()
+            .max_line_bytes(Self::LIMIT)
+            .max_event_bytes(Self::LIMIT);
+        if std::mem::replace(&mut self.at_start, false) {
+            return parser;
+        }
+        past_the_start(parser)
     }
 }
 
-/// Whether a value is there and not empty.
-pub(super) fn filled(value: Json<'_>) -> bool {
-    value.is_object() && value.members().next().is_some()
-        || value.is_array() && value.items().next().is_some()
-        || value.is_filled_string()
+/// Brings a parser between two events of a stream that has begun: a byte order mark is none there.
+fn past_the_start(mut parser: Parser) -> Parser {
+    let blank_line = parser.next_event(&mut &b"\n"[..]);
+    debug_assert!(matches!(blank_line, Ok(None)));
+    parser
+}
+
+/// Whether the frame ends in a blank line for certain, after which nothing is left open.
+fn ends_between_events(frame: &[u8]) -> bool {
+    frame.ends_with(b"\n\n") || frame.ends_with(b"\n\r\n")
 }

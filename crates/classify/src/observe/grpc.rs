@@ -3,6 +3,7 @@
 use buttress_core::{Outcome, Sign};
 use http::HeaderMap;
 
+use super::skim::Skim;
 use crate::grpc;
 
 pub(super) struct Call {
@@ -23,12 +24,16 @@ impl Call {
         self.at_head.is_none()
     }
 
-    pub(super) fn data(&mut self, data: &[u8]) -> Sign {
+    pub(super) fn read(&mut self, data: &[u8]) -> Sign {
         if self.content || data.is_empty() {
             return Sign::Nothing;
         }
         self.content = true;
         Sign::Content
+    }
+
+    pub(super) const fn skim(&self) -> Skim {
+        Skim::after(self.content)
     }
 
     pub(super) fn trailers(&self, trailers: &HeaderMap) -> Outcome {

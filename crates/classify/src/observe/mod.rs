@@ -2,11 +2,17 @@
 
 mod anthropic;
 mod bedrock;
+mod event;
 mod events;
 mod google;
 mod grpc;
 mod openai;
 mod plain;
+mod scan;
+mod skim;
+#[cfg(test)]
+mod tests;
+mod too_long;
 
 use std::fmt;
 
@@ -23,11 +29,14 @@ use bedrock::Frames;
 use events::Events;
 use grpc::Call;
 use plain::Plain;
+use skim::Skim;
 
 /// Reads the body of an answer as it passes: where its content begins, and how it ends.
 ///
 /// Made by [`Profile::observer`].
 pub struct Observer {
+    /// What the next piece need not be read for.
+    skim: Skim,
     reading: Reading,
 }
 
@@ -44,6 +53,7 @@ impl Profile {
     #[must_use]
     pub fn observer(&self, status: StatusCode, headers: &HeaderMap) -> Observer {
         Observer {
+            skim: Skim::ReadAll,
             reading: self.reading(status, headers),
         }
     }
@@ -82,16 +92,27 @@ impl Observer {
             Reading::Call(call) => call.awaits_content(),
         }
     }
+
+    #[inline(never)]
+    fn read(&mut self, data: &[u8]) -> Sign {
+        let sign;
+        (sign, self.skim) = match &mut self.reading {
+            Reading::Plain(plain) => (plain.read(data), plain.skim()),
+            Reading::Events(events) => (events.read(data), events.skim()),
+            Reading::Frames(frames) => (frames.read(data), Skim::ReadAll),
+            Reading::Call(call) => (call.read(data), call.skim()),
+        };
+        sign
+    }
 }
 
 impl Observe for Observer {
+    #[inline]
     fn data(&mut self, data: &[u8]) -> Sign {
-        match &mut self.reading {
-            Reading::Plain(plain) => plain.data(data),
-            Reading::Events(events) => events.data(data),
-            Reading::Frames(frames) => frames.data(data),
-            Reading::Call(call) => call.data(data),
+        if self.skim.passes(data) {
+            return Sign::Nothing;
         }
+        self.read(data)
     }
 
     fn trailers(&mut self, trailers: &HeaderMap) -> Outcome {

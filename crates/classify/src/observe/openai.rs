@@ -1,29 +1,31 @@
 //! What `OpenAI` and all those who speak like it send.
 
-use buttress_core::Outcome;
-
-use super::events::{Says, filled};
+use super::event::{Says, is_filled};
 use crate::json::Json;
 use crate::status::TRANSIENT;
 
-/// A chunk of a chat completion, or of its predecessor that had only text; `None` if it is neither.
-pub(super) fn chunk(data: Json<'_>) -> Option<Says> {
-    let mut says = Says::Nothing;
-    for choice in data.get("choices")?.items() {
-        match choice.get("finish_reason").and_then(Json::text) {
-            // vLLM: the engine gave the request up, and ends the stream as if nothing were amiss.
-            Some("abort") => return Some(Says::Failed(Outcome::TRUNCATED)),
-            Some("error") => return Some(Says::Failed(TRANSIENT)),
-            _ => {}
-        }
-        if has_content(choice) {
-            says = Says::Content;
+/// A chunk of a chat completion, or of one of the completions before them that have only text.
+pub(super) fn chunk(data: Json<'_>) -> Says {
+    let mut content = false;
+    for choice in data.get("choices").into_iter().flat_map(Json::items) {
+        for (name, value) in choice.members() {
+            match name {
+                "finish_reason" => match value.text() {
+                    // vLLM: the engine gave the request up.
+                    Some("abort") => return Says::Aborted,
+                    Some("error") => return Says::Failed(TRANSIENT),
+                    _ => {}
+                },
+                "text" => content |= is_filled(value),
+                "delta" => content |= has_content(value),
+                _ => {}
+            }
         }
     }
-    Some(says)
+    Says::content(content)
 }
 
-/// An event that names its type: the Responses API, and those for audio and images.
+/// An event of the Responses API, or of one of those for speech, transcripts and images.
 pub(super) fn typed(kind: &str, data: Json<'_>) -> Says {
     match kind {
         "response.completed"
@@ -32,31 +34,24 @@ pub(super) fn typed(kind: &str, data: Json<'_>) -> Says {
         | "transcript.text.done"
         | "image_generation.completed"
         | "image_edit.completed" => Says::End,
-        kind if kind.ends_with(".delta") || kind.ends_with(".partial_image") => {
-            let parts = ["delta", "audio", "b64_json", "partial_image_b64"];
-            let mut parts = parts.into_iter().filter_map(|part| data.get(part));
-            if parts.any(filled) {
-                Says::Content
-            } else {
-                Says::Nothing
-            }
+        _ if kind.ends_with(".delta") || kind.ends_with(".partial_image") => {
+            let mut members = data.members();
+            Says::content(members.any(|(name, value)| match name {
+                "delta" | "audio" | "b64_json" | "partial_image_b64" => is_filled(value),
+                _ => false,
+            }))
         }
         _ => Says::Nothing,
     }
 }
 
-fn has_content(choice: Json<'_>) -> bool {
-    let mut of_choice = choice.members();
-    of_choice.any(|(name, value)| match name {
-        "text" => filled(value),
-        "delta" => value.members().any(|(name, value)| match name {
-            "content" | "reasoning_content" | "reasoning" | "refusal" | "tool_calls"
-            | "function_call" | "images" => filled(value),
-            "audio" => ["data", "transcript"]
-                .into_iter()
-                .any(|part| value.get(part).is_some_and(filled)),
-            _ => false,
-        }),
+fn has_content(delta: Json<'_>) -> bool {
+    delta.members().any(|(name, value)| match name {
+        "content" | "reasoning_content" | "reasoning" | "refusal" | "tool_calls"
+        | "function_call" | "images" => is_filled(value),
+        "audio" => value
+            .members()
+            .any(|(name, value)| matches!(name, "data" | "transcript") && is_filled(value)),
         _ => false,
     })
 }

@@ -2,6 +2,8 @@
 
 use buttress_core::{Outcome, Sign};
 
+use super::skim::Skim;
+
 pub(super) struct Plain {
     ending: Outcome,
     content: bool,
@@ -15,12 +17,16 @@ impl Plain {
         }
     }
 
-    pub(super) fn data(&mut self, data: &[u8]) -> Sign {
+    pub(super) fn read(&mut self, data: &[u8]) -> Sign {
         if self.content || data.is_empty() {
             return Sign::Nothing;
         }
         self.content = true;
         Sign::Content
+    }
+
+    pub(super) const fn skim(&self) -> Skim {
+        Skim::after(self.content)
     }
 
     pub(super) const fn end(&self) -> Outcome {
