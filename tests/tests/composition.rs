@@ -17,9 +17,7 @@ use tower::{BoxError, Layer, ServiceBuilder, ServiceExt};
 const BASE: Duration = Duration::from_millis(500);
 
 fn retry(profile: Profile) -> RetryLayer<Profile> {
-    RetryLayer::llm(profile)
-        .backoff(Backoff::exponential(BASE, BASE * 8).jitter(Jitter::None))
-        .retry_ambiguous(true)
+    RetryLayer::llm(profile).backoff(Backoff::exponential(BASE, BASE * 8).jitter(Jitter::None))
 }
 
 fn chat() -> Request<Full<Bytes>> {

@@ -75,15 +75,17 @@ impl Share {
         granted.is_ok()
     }
 
-    pub(crate) fn give_back(&mut self) {
-        let bytes = std::mem::take(&mut self.bytes);
+    /// Gives so much of it back.
+    pub(crate) fn shrink(&mut self, bytes: usize) {
+        let bytes = bytes.min(self.bytes);
+        self.bytes -= bytes;
         self.pool.shared.used.fetch_sub(bytes, Ordering::Relaxed);
     }
 }
 
 impl Drop for Share {
     fn drop(&mut self) {
-        self.give_back();
+        self.shrink(self.bytes);
     }
 }
 
@@ -101,8 +103,9 @@ mod tests {
         assert!(b.grow(40));
         drop(a);
         assert_eq!(pool.used(), 40);
-        b.give_back();
-        b.give_back();
+        b.shrink(30);
+        assert_eq!(pool.used(), 10);
+        b.shrink(30);
         assert_eq!(pool.used(), 0);
     }
 

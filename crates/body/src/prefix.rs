@@ -29,6 +29,8 @@ pub struct PrefixBody<B: Body> {
 struct Ahead<E> {
     frames: VecDeque<Frame<Bytes>>,
     bytes: u64,
+    /// What the frames count for against a limit.
+    weight: u64,
     /// The failure that was met, behind the frames.
     error: Option<E>,
 }
@@ -60,6 +62,7 @@ impl<B: Body + Unpin> PrefixBody<B> {
             Some(Ok(frame)) => {
                 let frame = into_bytes(frame);
                 ahead.bytes += size(&frame);
+                ahead.weight += size(&frame).max(MIN_FRAME);
                 ahead.frames.push_back(frame);
                 Poll::Ready(ahead.frames.back().map(Ok))
             }
@@ -85,6 +88,13 @@ impl<B: Body + Unpin> PrefixBody<B> {
         self.ahead.as_ref().map_or(0, |ahead| ahead.bytes)
     }
 
+    /// What they count for against a limit: their bytes, but at least 64 for each frame, since a frame is
+    /// memory even if it is empty.
+    #[must_use]
+    pub fn held_weight(&self) -> u64 {
+        self.ahead.as_ref().map_or(0, |ahead| ahead.weight)
+    }
+
     /// Whether there is certainly nothing more to read ahead.
     #[must_use]
     pub fn is_read(&self) -> bool {
@@ -107,6 +117,7 @@ impl<B: Body + Unpin> Body for PrefixBody<B> {
         if let Some(ahead) = &mut this.ahead {
             if let Some(frame) = ahead.frames.pop_front() {
                 ahead.bytes -= size(&frame);
+                ahead.weight -= size(&frame).max(MIN_FRAME);
                 return Poll::Ready(Some(Ok(frame)));
             }
             if let Some(error) = ahead.error.take() {
@@ -114,12 +125,14 @@ impl<B: Body + Unpin> Body for PrefixBody<B> {
             }
             this.ahead = None;
         }
-        match &mut this.inner {
-            Some(inner) => Pin::new(inner)
-                .poll_frame(cx)
-                .map(|frame| frame.map(|frame| frame.map(into_bytes))),
-            None => Poll::Ready(None),
+        let Some(inner) = &mut this.inner else {
+            return Poll::Ready(None);
+        };
+        let frame = ready!(Pin::new(inner).poll_frame(cx));
+        if !matches!(frame, Some(Ok(_))) {
+            this.inner = None;
         }
+        Poll::Ready(frame.map(|frame| frame.map(into_bytes)))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -144,10 +157,14 @@ impl<E> Default for Ahead<E> {
         Self {
             frames: VecDeque::new(),
             bytes: 0,
+            weight: 0,
             error: None,
         }
     }
 }
+
+/// The least a frame counts for: its place in the list is memory, too.
+const MIN_FRAME: u64 = 64;
 
 fn size(frame: &Frame<Bytes>) -> u64 {
     frame.data_ref().map_or(0, |data| data.len() as u64)

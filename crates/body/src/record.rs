@@ -72,6 +72,7 @@ impl Record {
         let chunk = if self.keeping {
             chunk.clone()
         } else {
+            self.share.shrink(weight(chunk));
             std::mem::take(chunk)
         };
         self.read += 1;
@@ -98,10 +99,7 @@ impl Record {
         if !self.keeping || chunk.is_empty() {
             return;
         }
-        let weight = chunk.len().max(MIN_CHUNK);
-        let fits = self.share.bytes().saturating_add(weight) <= self.max_bytes.max(MIN_CHUNK)
-            && chunk.len() <= self.max_bytes;
-        if fits && self.share.grow(weight) {
+        if chunk.len() <= self.max_bytes && self.grow(weight(chunk)) {
             self.chunks.push(chunk.clone());
             self.read += 1;
         } else {
@@ -109,11 +107,23 @@ impl Record {
         }
     }
 
+    fn grow(&mut self, weight: usize) -> bool {
+        let whole = self.share.bytes().saturating_add(weight);
+        whole <= self.max_bytes.max(MIN_CHUNK) && self.share.grow(weight)
+    }
+
     /// Records trailers that the reader has just been given.
     pub(crate) fn keep_trailers(&mut self, trailers: &HeaderMap) {
-        if self.keeping {
+        if !self.keeping {
+            return;
+        }
+        let fields = trailers.iter();
+        let weight = fields.map(|(name, value)| name.as_str().len() + value.len() + MIN_CHUNK);
+        if self.grow(weight.sum()) {
             self.trailers = Some(trailers.clone());
             self.trailers_read = true;
+        } else {
+            self.give_up();
         }
     }
 
@@ -131,16 +141,18 @@ impl Record {
             return;
         }
         self.keeping = false;
+        let read = self.chunks.forget(self.read);
         if self.read == self.chunks.len() {
             self.chunks = Chunks::default();
             self.read = 0;
-        } else {
-            self.chunks.forget(self.read);
         }
         if self.trailers_read {
             self.trailers = None;
         }
-        self.share.give_back();
+        // What the reader has still to have stays on the bill until it has it.
+        let all_read = self.is_read();
+        self.share
+            .shrink(if all_read { self.share.bytes() } else { read });
     }
 }
 
@@ -168,11 +180,14 @@ impl Chunks {
         chunks.map(|chunk| chunk.len() as u64).sum()
     }
 
-    /// Frees the first `n` chunks, whose places stay.
-    fn forget(&mut self, n: usize) {
+    /// Frees the first `n` chunks, whose places stay; what they counted for.
+    fn forget(&mut self, n: usize) -> usize {
         let chunks = self.first.iter_mut().chain(&mut self.rest);
-        for chunk in chunks.take(n) {
-            *chunk = Bytes::new();
-        }
+        let freed = chunks.take(n).map(std::mem::take);
+        freed.map(|chunk| weight(&chunk)).sum()
     }
+}
+
+fn weight(chunk: &Bytes) -> usize {
+    chunk.len().max(MIN_CHUNK)
 }

@@ -74,9 +74,13 @@ impl<B: Body> Replay<B> {
     /// Starts to record a body of which at most `max_bytes` are kept, and no more than `pool` has
     /// left. A chunk counts for at least 64 bytes.
     ///
-    /// Over either cap recording stops, what was kept is freed, and the attempt goes on.
+    /// Over either cap recording stops, what was kept is freed, and the attempt goes on. Of a body that is
+    /// known to be too long nothing is kept at all: it can be sent again only while nothing of it has been
+    /// read. Trailers count, too.
     #[must_use]
     pub fn new(body: B, max_bytes: usize, pool: &ReplayPool) -> (Self, ReplayBody<B>) {
+        let fits = usize::try_from(body.size_hint().lower()).is_ok_and(|size| size <= max_bytes);
+        let max_bytes = if fits { max_bytes } else { 0 };
         let shared = Arc::new(Mutex::new(State {
             source: Some(body),
             record: Record::new(max_bytes, pool),

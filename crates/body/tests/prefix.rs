@@ -106,6 +106,40 @@ async fn data_in_several_pieces_is_held_whole() {
     assert_eq!(audit(body).await.bytes(), "hello");
 }
 
+#[tokio::test]
+async fn empty_frames_count_for_the_memory_that_they_take() {
+    let mut body = PrefixBody::new(ScriptedBody::new((0..10).map(|_| Step::data(""))));
+    ahead(&mut body, 10).await;
+    assert_eq!((body.held_bytes(), body.held_weight()), (0, 640));
+    audit(body).await;
+}
+
+#[tokio::test]
+async fn after_its_end_or_an_error_it_has_ended_whatever_the_inner_body_says() {
+    /// Fails, ends, and begins again.
+    struct Restless(u8);
+    impl Body for Restless {
+        type Data = bytes::Bytes;
+        type Error = &'static str;
+        fn poll_frame(
+            mut self: std::pin::Pin<&mut Self>,
+            _: &mut std::task::Context<'_>,
+        ) -> std::task::Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+            self.0 += 1;
+            std::task::Poll::Ready(match self.0 % 2 {
+                0 => None,
+                _ => Some(Err("torn")),
+            })
+        }
+    }
+    // `audit` polls on after the error.
+    assert_eq!(
+        audit(PrefixBody::new(Restless(0))).await.error,
+        Some("torn")
+    );
+    assert_eq!(audit(PrefixBody::new(Restless(1))).await.error, None);
+}
+
 proptest! {
     #[test]
     fn reading_ahead_anywhere_changes_nothing(

@@ -100,7 +100,7 @@ async fn f31_over_the_cap_recording_stops_memory_is_freed_and_the_attempt_goes_o
         Step::data(big.clone()),
         Step::data("end"),
     ]);
-    let (replay, mut first) = Replay::new(source, CAP, &pool);
+    let (replay, mut first) = Replay::new(source.unknown_size(), CAP, &pool);
     chunk(&mut first).await;
     assert_eq!(pool.used(), 100);
     chunk(&mut first).await;
@@ -153,9 +153,42 @@ async fn a_commit_frees_the_record_while_the_attempt_reads_on() {
     chunk(&mut first).await;
     let mut second = replay.again().unwrap();
     assert_eq!(chunk(&mut second).await, "he");
+    assert_eq!(pool.used(), 2 * 64);
     drop(replay);
+    assert_eq!(
+        pool.used(),
+        64,
+        "what is still to be sent stays on the bill"
+    );
+    assert_eq!(chunk(&mut second).await, "llo");
     assert_eq!(pool.used(), 0);
-    assert_eq!(audit(second).await.data, ["llo", "!"]);
+    assert_eq!(audit(second).await.data, ["!"]);
+}
+
+#[tokio::test]
+async fn f31_of_a_body_that_is_known_to_be_too_long_nothing_is_kept() {
+    let pool = pool();
+    let source = ScriptedBody::new([Step::data("he"), Step::data(vec![7; CAP])]);
+    let (replay, first) = Replay::new(source, CAP, &pool);
+    drop(first);
+    // A refused connection has read nothing of it.
+    let mut second = replay.again().unwrap();
+    assert_eq!(chunk(&mut second).await, "he");
+    assert_eq!(pool.used(), 0);
+    assert!(replay.again().is_none());
+    assert_eq!(audit(second).await.bytes().len(), CAP);
+}
+
+#[tokio::test]
+async fn trailers_count_and_too_many_of_them_are_not_kept() {
+    let mut many = http::HeaderMap::new();
+    for n in 0..1_000_u16 {
+        let name = http::HeaderName::try_from(format!("x-{n}")).unwrap();
+        many.insert(name, http::HeaderValue::from_static("value"));
+    }
+    let (replay, first) = replay(ScriptedBody::new([Step::Trailers(many)]));
+    assert_eq!(audit(first).await.trailers.unwrap().len(), 1_000);
+    assert!(replay.again().is_none());
 }
 
 #[tokio::test]

@@ -129,7 +129,7 @@ where
         if body.is_read() {
             return Poll::Ready(look.end(head, body));
         }
-        if body.held_bytes() >= limit.max_bytes {
+        if body.held_weight() >= limit.max_bytes {
             return Poll::Ready(look.enough(head, body));
         }
     }

@@ -106,7 +106,7 @@ impl JudgeLayer {
 
     /// How much of an error answer is read before it is handed on. Default: 16 KiB within 1 s.
     ///
-    /// More bytes than 16 KiB are read but not looked at.
+    /// More bytes than 16 KiB are read but not looked at. A frame counts for at least 64 bytes.
     #[must_use]
     pub const fn peek_errors(mut self, max_bytes: u64, max_wait: Duration) -> Self {
         self.settings.errors = Limit {
@@ -119,7 +119,7 @@ impl JudgeLayer {
     /// Holds event streams back until their first content: for no more than `max_bytes`, and for no longer
     /// than `max_wait` after the head. Default: off, but 64 KiB within 5 s in [`llm`](Self::llm).
     ///
-    /// Until then the caller has seen nothing, so that an outer layer can still try again or elsewhere;
+    /// A frame counts for at least 64 bytes. Until the content the caller has seen nothing, so that an outer layer can still try again or elsewhere;
     /// after it the stream is committed. A longer wait suits models that think for long, where something
     /// outside keeps the client's connection alive.
     #[must_use]

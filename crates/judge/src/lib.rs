@@ -47,8 +47,12 @@
 //! # What it costs
 //!
 //! A success that is no stream: no allocation, no timer, no clock. A stream that is held: the frames before
-//! its first content are kept (one allocation for the list), and one timer if it pauses before that. The
-//! caller gets the head of a stream together with its first content, and not before.
+//! its first content are kept (two allocations for the list), and one timer if it pauses before that. The
+//! caller gets the head of a stream together with its first content, and not before; a bidirectional gRPC
+//! call whose client waits for the head before it speaks wants [`Hold::OFF`].
+//!
+//! An error answer whose body cannot change the verdict is not awaited: one without a body, a compressed one,
+//! one of a profile that says everything in its status.
 //!
 //! An answer that is compressed (`Content-Encoding`) cannot be read: it is judged by its head alone, and a
 //! compressed stream is not held. Ask the upstream for `Accept-Encoding: identity`.

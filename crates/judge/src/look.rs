@@ -2,7 +2,7 @@
 
 use buttress_body::{Observe, PrefixBody};
 use buttress_classify::{Observer, Profile};
-use buttress_core::{Outcome, Sign};
+use buttress_core::{Acceptance, Outcome, Reason, Sign};
 use bytes::Bytes;
 use http::Response;
 use http::response::Parts;
@@ -55,18 +55,21 @@ impl Look {
         let outcome = profile.at_head(status, headers, answer.extensions());
         if !outcome.is_success() {
             let judged = answer.extensions().get::<Outcome>().is_some();
-            return if judged || answer.body().is_end_stream() {
+            let silent = judged || answer.body().is_end_stream();
+            return if silent || !profile.reads_error_body(status, headers) {
                 AtHead::Found(Found::Settled(outcome))
             } else {
                 AtHead::Look(Self::Words(*profile), *errors)
             };
         }
         if let Some(limit) = hold {
-            if !answer.body().is_end_stream() {
-                let observer = profile.observer(status, headers);
-                if observer.awaits_content() {
-                    return AtHead::Look(Self::Content(observer), *limit);
-                }
+            let mut observer = profile.observer(status, headers);
+            if observer.awaits_content() {
+                return if answer.body().is_end_stream() {
+                    AtHead::Found(stream(observer.end()))
+                } else {
+                    AtHead::Look(Self::Content(observer), *limit)
+                };
             }
         }
         AtHead::Found(Found::Committed)
@@ -78,12 +81,12 @@ impl Look {
             return None;
         };
         if let Some(trailers) = frame.trailers_ref() {
-            return Some(Found::Settled(observer.trailers(trailers)));
+            return Some(stream(observer.trailers(trailers)));
         }
         match observer.data(frame.data_ref()?) {
             Sign::Nothing => None,
             Sign::Content => Some(Found::Committed),
-            Sign::Settled(outcome) => Some(Found::Settled(outcome)),
+            Sign::Settled(outcome) => Some(stream(outcome)),
         }
     }
 
@@ -91,7 +94,7 @@ impl Look {
     pub(crate) fn end<B: Body + Unpin>(&mut self, head: &Parts, body: &PrefixBody<B>) -> Found {
         match self {
             Self::Words(profile) => words(profile, head, body),
-            Self::Content(observer) => Found::Settled(observer.end()),
+            Self::Content(observer) => stream(observer.end()),
         }
     }
 
@@ -107,9 +110,19 @@ impl Look {
     pub(crate) fn failed<E: 'static>(&mut self, error: &E) -> Option<Found> {
         match self {
             Self::Words(_) => None,
-            Self::Content(observer) => Some(Found::Settled(observer.failed(error))),
+            Self::Content(observer) => Some(stream(observer.failed(error))),
         }
     }
+}
+
+/// The outcome of a stream before its first content. Its head was an answer, so that this is known of a
+/// stream that broke off, too; a time limit of ours proves nothing, as ever.
+fn stream(outcome: Outcome) -> Found {
+    let ours = matches!(outcome.reason, Some(Reason::Timeout(_)));
+    Found::Settled(match outcome.acceptance {
+        Acceptance::Unknown if !ours => outcome.accepted(Acceptance::Answered),
+        _ => outcome,
+    })
 }
 
 /// Judges an error answer by its status, its headers, and as much of its body as was read.

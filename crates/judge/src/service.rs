@@ -3,7 +3,7 @@
 use std::task::{Context, Poll};
 
 use buttress_body::PrefixBody;
-use http::{Request, Response};
+use http::{Method, Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
@@ -71,6 +71,9 @@ where
         let mut settings = self.settings;
         if let Some(hold) = request.extensions().get::<Hold>() {
             settings.hold = *hold;
+        }
+        if request.method() == Method::HEAD {
+            settings.hold = Hold::OFF; // whatever the head says, no body follows
         }
         ResponseFuture::new(self.inner.call(request), settings)
     }

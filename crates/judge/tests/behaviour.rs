@@ -1,11 +1,12 @@
 //! What a caller, and a layer outside, sees of an answer that was looked into. Time is paused.
 #![allow(clippy::unwrap_used, reason = "helpers of tests may panic, too")]
 
+use std::io;
 use std::time::Duration;
 
 use buttress_body::PrefixBody;
 use buttress_classify::Profile;
-use buttress_core::{BoxError, Kind, Outcome, Reason};
+use buttress_core::{Acceptance, BoxError, Failure, Kind, Outcome, Reason};
 use buttress_judge::{Hold, JudgeLayer};
 use buttress_testkit::body::{BodyHandle, ScriptedBody, Step, audit};
 use buttress_testkit::probe::{ReadinessProbe, Reply, ScriptedService};
@@ -238,9 +239,18 @@ async fn a_stream_is_held_for_no_longer_and_no_more_than_told() {
     assert_eq!(start.elapsed(), MS * 5_000);
     assert!(outcome(&answer).is_none(), "committed, come what may");
 
+    let comment = format!(":{}\n\n", "-".repeat(1_021));
+    let comments = (0..100).map(|_| Step::data(comment.clone()));
+    let answer = judge(openai(), stream(comments)).await;
+    assert_eq!(answer.body().held_bytes(), 64 * 1_024);
+
+    // A flood of tiny or empty frames is memory, too.
     let pings = (0..10_000).map(|_| Step::data(": ping\n\n"));
     let answer = judge(openai(), stream(pings)).await;
-    assert_eq!(answer.body().held_bytes(), 64 * 1_024);
+    assert_eq!(answer.body().held().count(), 1_024);
+    let nothing = (0..10_000).map(|_| Step::data(""));
+    let answer = judge(openai(), stream(nothing)).await;
+    assert_eq!(answer.body().held().count(), 1_024);
 
     let start = Instant::now();
     let patient = openai().hold_until_content(1_024, Duration::MAX);
@@ -326,12 +336,66 @@ async fn a_compressed_stream_cannot_be_read_and_is_not_held() {
 
 #[tokio::test(start_paused = true)]
 async fn head_204_and_304_are_judged_at_their_head() {
-    for status in [200, 204, 304] {
+    for status in [204, 304] {
         let empty = answer(status, "text/event-stream", ScriptedBody::new([]));
         let answer = judge(openai(), empty).await;
-        assert!(outcome(&answer).is_none());
+        assert!(outcome(&answer).is_none(), "{status}");
         assert!(answer.body().is_end_stream());
     }
+    // Not every body of nothing announces that it is one.
+    for body in [
+        ScriptedBody::new([]),
+        ScriptedBody::new([]).conservative_end(),
+    ] {
+        let mut request = Request::new(());
+        *request.method_mut() = http::Method::HEAD;
+        let answer = judge_for(openai(), answer(200, "text/event-stream", body), request).await;
+        assert!(outcome(&answer).is_none());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_is_over_before_it_begins_is_a_failure_however_it_says_so() {
+    for body in [
+        ScriptedBody::new([]),
+        ScriptedBody::new([]).conservative_end(),
+    ] {
+        let answer = judge(openai(), answer(200, "text/event-stream", body)).await;
+        assert_eq!(outcome(&answer).unwrap().reason, Some(Reason::Truncated));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_broke_off_was_an_answer_and_a_timeout_of_ours_is_none() {
+    let torn = io::Error::from(io::ErrorKind::ConnectionReset);
+    let steps = [Step::data(ROLE), Step::Error(torn.into())];
+    let answer = judge(openai(), stream(steps)).await;
+    assert_eq!(outcome(&answer).unwrap().acceptance, Acceptance::Answered);
+
+    let ours = Failure::new(Outcome::IDLE_ELAPSED, "no bytes for 3m");
+    let steps = [Step::data(ROLE), Step::Error(ours.into())];
+    let answer = judge(openai(), stream(steps)).await;
+    assert_eq!(outcome(&answer).unwrap().acceptance, Acceptance::Unknown);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_body_that_cannot_change_the_verdict_is_not_awaited() {
+    let slow = || json(404, [Step::data("{"), Step::Stall]);
+    let mut gzip = slow();
+    let coding = "gzip".parse().unwrap();
+    gzip.headers_mut().insert("content-encoding", coding);
+    let own = Profile::OPENAI.status(404, Kind::Transient);
+    let start = Instant::now();
+    for (profile, error) in [
+        (Profile::HTTP, slow()),
+        (Profile::GRPC, slow()),
+        (Profile::OPENAI, gzip),
+        (own, slow()),
+    ] {
+        let answer = judge(JudgeLayer::llm(profile), error).await;
+        assert!(outcome(&answer).is_some(), "{profile:?}");
+    }
+    assert_eq!(start.elapsed(), Duration::ZERO);
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ mod words;
 use std::time::Duration;
 
 use buttress_core::{Acceptance, Kind, Outcome};
+use http::header::CONTENT_ENCODING;
 use http::{HeaderMap, StatusCode};
 
 use crate::classify::hinted;
@@ -69,6 +70,18 @@ impl Profile {
         let mut outcome = hinted(self.explained(status, meaning, &said), headers);
         outcome.retry_after = outcome.retry_after.or(said.wait);
         outcome
+    }
+
+    /// Whether the body of such an error answer can say more than its head: not where this upstream says
+    /// everything in its status, where the user has said what the status means, or where the body is
+    /// compressed.
+    #[must_use]
+    pub fn reads_error_body(&self, status: StatusCode, headers: &HeaderMap) -> bool {
+        let has_words = !matches!(self.dialect(), Dialect::Plain | Dialect::Grpc);
+        let compressed = headers
+            .get(CONTENT_ENCODING)
+            .is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"));
+        has_words && !compressed && self.own(status.as_u16()).is_none()
     }
 
     /// What one event of a stream says, if it is an error: under HTTP 200, after any amount of
