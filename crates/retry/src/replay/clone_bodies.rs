@@ -22,6 +22,14 @@ pub struct CloneBodies {
     pub(crate) rules: HttpReplay,
 }
 
+impl CloneBodies {
+    fn mark<B>(&self, request: &mut Request<B>, attempt: Attempt) {
+        self.rules
+            .mark_extensions(request.extensions_mut(), attempt);
+        self.rules.mark_headers(request.headers_mut(), attempt);
+    }
+}
+
 impl<B: Clone> Replay<Request<B>> for CloneBodies {
     type Request = Request<B>;
     type Saved = Request<B>;
@@ -31,13 +39,14 @@ impl<B: Clone> Replay<Request<B>> for CloneBodies {
         request
     }
 
-    #[inline]
+    // A request is some 250 bytes: each function that is not inlined moves it once more.
+    #[inline(always)]
     fn save(&self, mut request: Request<B>) -> (Request<B>, Option<Request<B>>) {
         if self.rules.is_once(&request) {
             return (request, None);
         }
         let saved = request.clone();
-        self.rules.mark(&mut request, Attempt::FIRST);
+        self.mark(&mut request, Attempt::FIRST);
         (request, Some(saved))
     }
 
@@ -47,7 +56,7 @@ impl<B: Clone> Replay<Request<B>> for CloneBodies {
 
     fn restore(&self, saved: &mut Request<B>, attempt: Attempt) -> Option<Request<B>> {
         let mut request = saved.clone();
-        self.rules.mark(&mut request, attempt);
+        self.mark(&mut request, attempt);
         Some(request)
     }
 }

@@ -65,11 +65,15 @@ impl HttpReplay {
             || !self.may_retry(request.method(), request.version(), request.headers())
     }
 
-    pub(super) fn mark<B>(&self, request: &mut Request<B>, attempt: Attempt) {
+    fn mark(&self, head: &mut Parts, attempt: Attempt) {
+        self.mark_extensions(&mut head.extensions, attempt);
+        self.mark_headers(&mut head.headers, attempt);
+    }
+
+    pub(super) fn mark_extensions(&self, extensions: &mut Extensions, attempt: Attempt) {
         if self.mark_attempts {
-            request.extensions_mut().insert(attempt);
+            extensions.insert(attempt);
         }
-        self.mark_headers(request.headers_mut(), attempt);
     }
 
     pub(crate) fn mark_headers(&self, headers: &mut HeaderMap, attempt: Attempt) {
@@ -107,8 +111,9 @@ where
         if self.is_once(&request) {
             return (self.once(request), None);
         }
-        let (head, body) = request.into_parts();
+        let (mut head, body) = request.into_parts();
         let kept = head.clone();
+        self.mark(&mut head, Attempt::FIRST);
         let (keeper, body) = if body.is_end_stream() {
             (None, ReplayBody::once(body))
         } else {
@@ -119,9 +124,7 @@ where
             head: kept,
             body: keeper,
         };
-        let mut request = Request::from_parts(head, body);
-        self.mark(&mut request, Attempt::FIRST);
-        (request, Some(saved))
+        (Request::from_parts(head, body), Some(saved))
     }
 
     fn facts(&self, saved: &SavedHttp<B>) -> Facts {
@@ -139,9 +142,9 @@ where
             Some(keeper) => keeper.again()?,
             None => ReplayBody::empty(),
         };
-        let mut request = Request::from_parts(saved.head.clone(), body);
-        self.mark(&mut request, attempt);
-        Some(request)
+        let mut head = saved.head.clone();
+        self.mark(&mut head, attempt);
+        Some(Request::from_parts(head, body))
     }
 }
 
