@@ -64,37 +64,91 @@ const ONE: Scenario = Scenario {
 pub fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for scenario in [NOT_TAKEN, NOT_TAKEN_PENDING, ONE] {
-        cases.extend(rows::<U64>(scenario, ours::u64));
+        cases.extend(rows::<U64>(scenario));
+        cases.extend(with_and_without_budget(
+            scenario,
+            ours::u64,
+            scenario.target,
+        ));
     }
     for scenario in [NOT_TAKEN, ONE] {
-        cases.extend(rows::<Http>(scenario, ours::http));
-        cases.extend(rows::<Llm>(scenario, ours::llm));
+        cases.extend(http_rows::<Http>(scenario, ours::http, ours::http_cloned));
+        cases.extend(http_rows::<Llm>(scenario, ours::llm, ours::llm_cloned));
     }
     cases
+}
+
+/// What one attempt may allocate with the defaults: the first extension of a request, which is three
+/// allocations, and the record of its body.
+const EXTENSION: f64 = 3.0;
+const RECORD: f64 = 1.0;
+
+fn http_rows<Sh: Shape>(scenario: Scenario, ours: Build<Sh>, cloned: Build<Sh>) -> Vec<Case> {
+    #[expect(clippy::cast_precision_loss, reason = "a handful of attempts")]
+    let attempts = scenario.attempts as f64;
+    let admitted = Target {
+        // The record is made once per call, however often it is replayed.
+        allocations: attempts * EXTENSION + RECORD,
+        ..scenario.target
+    };
+    let mut rows = rows::<Sh>(scenario);
+    rows.extend(with_and_without_budget(scenario, ours, admitted));
+    rows.push(row(
+        scenario,
+        "buttress, bodies cloned, attempts unmarked",
+        Role::Ours(scenario.target),
+        cloned,
+        true,
+    ));
+    rows
+}
+
+fn with_and_without_budget<Sh: Shape>(
+    scenario: Scenario,
+    ours: Build<Sh>,
+    target: Target,
+) -> [Case; 2] {
+    let role = Role::Ours(target);
+    [
+        row(scenario, "buttress, without budget", role, ours, false),
+        row(scenario, "buttress", role, ours, true),
+    ]
 }
 
 /// How a row is set up around the inner service; with a budget, or without.
 type Build<Sh> = fn(Inner<Sh>, bool) -> Bench;
 
-fn rows<Sh: Shape>(scenario: Scenario, ours: Build<Sh>) -> Vec<Case> {
-    let Scenario {
-        name,
-        script,
-        attempts,
-        target,
-    } = scenario;
-    let group = Group {
+fn group<Sh: Shape>(scenario: Scenario) -> Group {
+    Group {
         layer: "retry",
-        scenario: name,
+        scenario: scenario.name,
         shape: Sh::NAME,
-    };
-    let row = |name, role, build: Build<Sh>, budget| Case {
-        group,
+    }
+}
+
+fn row<Sh: Shape>(
+    scenario: Scenario,
+    name: &'static str,
+    role: Role,
+    build: Build<Sh>,
+    budget: bool,
+) -> Case {
+    Case {
+        group: group::<Sh>(scenario),
         name,
         role,
-        inner_calls: attempts,
-        bench: Box::new(move || build(Inner::new(script), budget)),
-    };
+        inner_calls: scenario.attempts,
+        bench: Box::new(move || build(Inner::new(scenario.script), budget)),
+    }
+}
+
+/// Those that are not ours.
+fn rows<Sh: Shape>(scenario: Scenario) -> Vec<Case> {
+    let Scenario {
+        script, attempts, ..
+    } = scenario;
+    let group = group::<Sh>(scenario);
+    let peer = |name, build: Build<Sh>, budget| row(scenario, name, Role::Peer, build, budget);
     let once = Script {
         fails_first: false,
         ..script
@@ -114,34 +168,12 @@ fn rows<Sh: Shape>(scenario: Scenario, ours: Build<Sh>) -> Vec<Case> {
             inner_calls: attempts,
             bench: Box::new(move || by_hand::bench(Inner::<Sh>::new(script), attempts)),
         },
-        row("tower", Role::Peer, peers::tower, false),
-        row("tower + TpsBudget", Role::Peer, peers::tower, true),
-        row(
-            "tower-resilience",
-            Role::Peer,
-            peers::tower_resilience,
-            false,
-        ),
-        row(
-            "tower-resilience + budget",
-            Role::Peer,
-            peers::tower_resilience,
-            true,
-        ),
-        row(
-            "seatbelt, as tower",
-            Role::Peer,
-            peers::seatbelt_tower,
-            false,
-        ),
-        row(
-            "seatbelt, as layered",
-            Role::Peer,
-            peers::seatbelt_layered,
-            false,
-        ),
-        row("backon", Role::Peer, peers::backon, false),
-        row("buttress, without budget", Role::Ours(target), ours, false),
-        row("buttress", Role::Ours(target), ours, true),
+        peer("tower", peers::tower, false),
+        peer("tower + TpsBudget", peers::tower, true),
+        peer("tower-resilience", peers::tower_resilience, false),
+        peer("tower-resilience + budget", peers::tower_resilience, true),
+        peer("seatbelt, as tower", peers::seatbelt_tower, false),
+        peer("seatbelt, as layered", peers::seatbelt_layered, false),
+        peer("backon", peers::backon, false),
     ]
 }

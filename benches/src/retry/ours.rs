@@ -31,6 +31,18 @@ pub(super) fn llm(inner: Inner<Llm>, budget: bool) -> Bench {
     bench(RetryLayer::llm(Profile::OPENAI), inner, budget)
 }
 
+/// The same, set up to cost least: requests are cloned as they are, and inner layers do not see the
+/// number of the attempt.
+pub(super) fn http_cloned(inner: Inner<Http>, budget: bool) -> Bench {
+    let layer = RetryLayer::http(Profile::OPENAI).mark_attempts(false);
+    bench(layer.clone_bodies(), inner, budget)
+}
+
+pub(super) fn llm_cloned(inner: Inner<Llm>, budget: bool) -> Bench {
+    let layer = RetryLayer::llm(Profile::OPENAI).mark_attempts(false);
+    bench(layer.clone_bodies(), inner, budget)
+}
+
 fn bench<Sh, C, R>(layer: RetryLayer<C, R>, inner: Inner<Sh>, budget: bool) -> Bench
 where
     Sh: Shape,
