@@ -20,6 +20,9 @@ use crate::gates::{Concurrency, History};
 ///   transient failure or an overload and 5 after throttling, times the request's own weight. The cost
 ///   of the last retry comes back when it succeeds; a success at the first try adds 1.
 ///
+/// A retry holds its slot while it waits, too: where calls are much shorter than the backoff, few retries are
+/// admitted per second. That is meant for calls that take seconds; for shorter ones shorten the backoff.
+///
 /// Lock-free; neither gate reads a clock, so days without traffic cost nothing.
 ///
 /// # Clone
@@ -45,7 +48,7 @@ struct Shared {
 /// | setting | value | why |
 /// |---|---|---|
 /// | `min_concurrency` | 3 | a quiet service may still retry |
-/// | `ratio` | 20 % | an outage costs the upstream at most a fifth more |
+/// | `ratio` | 20 % | in an outage the upstream has about a fifth more to bear |
 /// | `capacity` | 500 | about 35 failed retries in a row |
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BudgetLimits {

@@ -106,7 +106,7 @@ where
             let mut this = self.as_mut().project();
             let StateProj::Calling { future } = this.state.as_mut().project() else {
                 if let Err(error) = ready!(self.as_mut().poll_next_call(cx)) {
-                    return Poll::Ready(Err(error));
+                    return Poll::Ready(self.not_ready(error));
                 }
                 continue;
             };
@@ -157,10 +157,7 @@ where
             }
         }
         let retrier = this.retrier.as_mut().expect(POLLED_AGAIN);
-        if let Err(error) = ready!(retrier.service.poll_ready(cx)) {
-            *this.retrier = None;
-            return Poll::Ready(Err(error));
-        }
+        ready!(retrier.service.poll_ready(cx))?;
         // ## Waiting => Calling
         let waiting = this.state.as_mut().project_replace(State::Taken);
         let StateOwned::Waiting { request, .. } = waiting else {
@@ -169,6 +166,25 @@ where
         let future = retrier.service.call(request);
         this.state.set(State::Calling { future });
         Poll::Ready(Ok(()))
+    }
+}
+
+impl<S, C, R, Req> ResponseFuture<S, C, R, Req>
+where
+    S: Service<R::Request>,
+    C: Classify<S::Response, S::Error>,
+    R: Replay<Req> + Discard<S::Response>,
+{
+    /// A service that failed to become ready must not be asked again: that is the end of the call.
+    #[cold]
+    fn not_ready(self: Pin<&mut Self>, error: S::Error) -> Result<S::Response, S::Error> {
+        let mut result = Err(error);
+        if let Some(retrier) = self.project().retrier.take() {
+            let classify = &retrier.ticket.settings().classify;
+            let outcome = classify.classify(result.as_ref()).at_head();
+            retrier.give_up(&mut result, outcome, GaveUp::NotReady);
+        }
+        result
     }
 }
 

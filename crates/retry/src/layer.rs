@@ -80,6 +80,10 @@ const LLM_MAX_REPLAY: usize = 16 * 1024 * 1024;
 impl<C> RetryLayer<C, Cloned> {
     /// For services whose requests are cheap to clone and may be repeated.
     ///
+    /// Not for `http::Request`, of whose methods, keys and deadlines it knows nothing, and not around
+    /// another retry layer: it cannot mark its attempts, and they would multiply. See
+    /// [`http`](RetryLayer::http).
+    ///
     /// ```
     /// use buttress_core::{Kind, Outcome, classify_fn};
     /// use buttress_retry::RetryLayer;
@@ -138,8 +142,10 @@ impl<C, R> RetryLayer<C, R> {
 }
 
 impl<C: Clone, R: Clone> RetryLayer<C, R> {
-    /// The most attempts at a call, the first included. Default: 3. With 1 nothing is kept, wrapped
-    /// or counted.
+    /// The most attempts at a call, the first included. Default: 3.
+    ///
+    /// With 1 calls only pass through: nothing is kept or counted, no outcome is left in a response, and no
+    /// [`RetryOverride`](crate::RetryOverride) can ask for more.
     #[must_use]
     pub fn max_attempts(self, attempts: NonZeroU32) -> Self {
         self.with_policy(|policy| policy.max_attempts = attempts)
@@ -154,7 +160,8 @@ impl<C: Clone, R: Clone> RetryLayer<C, R> {
         self.with_policy(|policy| policy.backoff = backoff)
     }
 
-    /// The cap of the backoff after throttling and overload. Default: 30 s.
+    /// The cap of the backoff after throttling and overload, unless the backoff's own is higher. Default:
+    /// 30 s.
     #[must_use]
     pub fn throttled_cap(self, cap: Duration) -> Self {
         self.with_policy(|policy| policy.throttled_cap = cap)
@@ -261,7 +268,8 @@ impl<C: Clone> RetryLayer<C> {
     /// The most that is kept of one request body, in bytes. Default: 64 KiB, in [`llm`](Self::llm)
     /// 16 MiB. Zero keeps nothing: every request goes out once.
     ///
-    /// A larger body goes out whole, and once.
+    /// A larger body goes out whole, and once. (One that a `reqwest::Request` holds in memory is not taken from
+    /// the [pool](Self::replay_pool).)
     #[must_use]
     pub fn max_replay(self, bytes: usize) -> Self {
         self.with(|settings| settings.replay.max_replay = bytes)

@@ -36,6 +36,9 @@ pub struct Facts {
 /// What one request asks for in place of the layer's settings: put it into the extensions of an
 /// `http::Request`.
 ///
+/// It can ask a layer that makes several attempts for more or fewer; a layer that makes one keeps nothing,
+/// and so can make no more. (`reqwest::Request` does not show its extensions: there it has no effect.)
+///
 /// ```
 /// use buttress_retry::RetryOverride;
 ///
@@ -68,6 +71,8 @@ pub(crate) enum GaveUp {
     BudgetHistory,
     /// The request was too large to be kept, or its own body failed.
     NotKept,
+    /// The inner service failed to become ready for another attempt.
+    NotReady,
 }
 
 // ===== impl Policy =====
@@ -151,7 +156,11 @@ impl Policy {
     /// The backoff after a failure of this kind, whatever the upstream asks for.
     fn local(&self, kind: Kind) -> Backoff {
         match kind {
-            Kind::Throttled | Kind::Overloaded => self.backoff.cap(self.throttled_cap),
+            Kind::Throttled | Kind::Overloaded => {
+                // Nobody who asks for patience shall get less of it.
+                let cap = self.throttled_cap.max(self.backoff.max_delay());
+                self.backoff.cap(cap)
+            }
             _ => self.backoff,
         }
     }
@@ -216,6 +225,7 @@ impl GaveUp {
             Self::BudgetConcurrency => "budget_concurrency",
             Self::BudgetHistory => "budget_history",
             Self::NotKept => "not_kept",
+            Self::NotReady => "not_ready",
         }
     }
 }

@@ -17,7 +17,8 @@ use crate::replay::{Discard, Replay};
 ///
 /// # Readiness
 /// Ready when the inner service is. Each further attempt readies the inner service again, and calls
-/// what it has readied.
+/// what it has readied. That wait is bounded by nothing but the caller: the deadline is asked before a retry
+/// is decided, and by then the last result has been let go of.
 ///
 /// # Clone
 /// Clones share everything that the clones of the layer share, and each holds a clone of the inner

@@ -115,7 +115,7 @@ fn reset() -> Behaviour {
 }
 
 #[tokio::test(start_paused = true)]
-async fn p18_a_post_that_was_reset_without_an_answer_is_not_sent_again_unless_told_so() {
+async fn f18_a_post_that_was_reset_without_an_answer_is_not_sent_again_unless_told_so() {
     assert_eq!(calls_after(layer(), reset(), |_| ()).await, 1);
     let bold = layer().retry_ambiguous(true);
     assert_eq!(calls_after(bold, reset(), |_| ()).await, 2);

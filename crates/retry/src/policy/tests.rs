@@ -137,6 +137,17 @@ fn the_delay_doubles_to_eight_seconds_and_to_thirty_where_patience_is_asked_for(
 }
 
 #[test]
+fn patience_is_never_shorter_where_it_is_asked_for() {
+    let slow = Policy {
+        backoff: Backoff::constant(SECOND * 40).jitter(Jitter::None),
+        ..exact()
+    };
+    for kind in [Kind::Transient, Kind::Throttled, Kind::Overloaded] {
+        assert_eq!(delay_after(&slow, 1, Outcome::new(kind)), Ok(SECOND * 40));
+    }
+}
+
+#[test]
 fn f10_never_earlier_than_told_and_a_small_hint_is_followed_exactly() {
     let hint = Duration::from_millis(43);
     let outcome = Outcome::new(Kind::Throttled).after(hint);

@@ -31,6 +31,13 @@ impl Replay<Request> for HttpReplay {
         if !self.may_retry(request.method(), request.version(), request.headers()) {
             return (request, None);
         }
+        let in_memory = request
+            .body()
+            .and_then(Body::as_bytes)
+            .map_or(0, <[u8]>::len);
+        if in_memory > self.max_replay {
+            return (request, None);
+        }
         let saved = if let Some(whole) = request.try_clone() {
             Some(SavedReqwest {
                 request: whole,
