@@ -82,10 +82,8 @@ async fn each_decision_is_one_event() {
             r#"INFO message=gave up attempt=3 kind="throttled" reason="rate_limit" why_not="attempts""#,
         ]
     );
-    assert_eq!(
-        said(layer(), Behaviour::well(), |_| ()).await,
-        [String::new(); 0]
-    );
+    let well = said(layer(), Behaviour::well(), |_| ()).await;
+    assert!(well.is_empty(), "{well:?}");
 }
 
 #[tokio::test(start_paused = true)]
