@@ -45,12 +45,14 @@ impl Events {
     pub(super) const LIMIT: usize = 1024 * 1024;
 
     pub(super) fn new(profile: Profile) -> Self {
-        Self {
+        let profile = match profile.dialect() {
             // Where Bedrock streams server-sent events, it speaks as OpenAI does.
-            profile: match profile.dialect() {
-                Dialect::Aws => Profile::OPENAI,
-                _ => profile,
-            },
+            Dialect::Aws => Profile::OPENAI,
+            Dialect::Grpc => Profile::HTTP,
+            Dialect::Plain | Dialect::Words | Dialect::Google => profile,
+        };
+        Self {
+            profile,
             begun: Begun::Nothing,
             shape: None,
             content: false,

@@ -7,15 +7,15 @@ use super::skim::Skim;
 use crate::grpc;
 
 pub(super) struct Call {
-    /// What the head said already: the answer is "trailers only".
+    /// What the head has said: the answer is "trailers only", or not of gRPC's making.
     at_head: Option<Outcome>,
     content: bool,
 }
 
 impl Call {
-    pub(super) fn new(headers: &HeaderMap) -> Self {
+    pub(super) fn new(headers: &HeaderMap, failure: Option<Outcome>) -> Self {
         Self {
-            at_head: grpc::outcome(headers),
+            at_head: grpc::outcome(headers).or(failure),
             content: false,
         }
     }
