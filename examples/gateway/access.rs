@@ -13,6 +13,7 @@ use http_body::{Body as _, Frame, SizeHint};
 use tokio::time::Instant;
 use tracing::{Span, info, info_span};
 
+use crate::last_words::LastWords;
 use crate::respond::{Refusal, explain};
 
 /// How many calls upstream a request took; the stack's innermost service counts them.
@@ -88,7 +89,7 @@ impl Line {
         let bodiless = self.method == Method::HEAD || response.status() == StatusCode::NOT_MODIFIED;
         response.map(|inner| {
             let mut body = Followed {
-                inner,
+                inner: LastWords::new(inner),
                 line: self,
                 bodiless,
             };
@@ -135,7 +136,7 @@ fn millis(duration: Duration) -> u64 {
 /// An answer's body on its way to the client.
 #[derive(Debug)]
 struct Followed {
-    inner: Body,
+    inner: LastWords,
     line: Line,
     bodiless: bool,
 }

@@ -13,6 +13,7 @@ mod client;
 mod demo;
 mod duration;
 mod forward;
+mod last_words;
 mod log;
 mod proxy;
 mod respond;

@@ -8,6 +8,7 @@
 
 mod bodies;
 mod demo;
+mod failing;
 mod flags;
 mod harness;
 mod heads;

@@ -141,7 +141,7 @@ async fn an_answer_that_is_none_is_a_502() {
 }
 
 #[tokio::test]
-async fn a_body_that_breaks_off_does_not_look_complete() {
+async fn a_body_that_breaks_off_arrives_so_far_and_does_not_look_complete() {
     for bytes in [
         "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\nZZ\r\n",
         "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\nFFFFFFFFFFFFFFFFFF\r\n",
@@ -149,12 +149,10 @@ async fn a_body_that_breaks_off_does_not_look_complete() {
         "HTTP/1.1 200 OK\r\ncontent-length: 50\r\n\r\nhello",
     ] {
         let (gateway, answer) = answer_to(bytes).await;
+        assert!(answer.contains("hello"), "{bytes:?}: {answer:?}");
         let complete = answer.ends_with("\r\n0\r\n\r\n");
         let short = answer.contains("content-length: 50");
-        assert!(
-            answer.is_empty() || short || !complete,
-            "{bytes:?}: {answer:?}"
-        );
+        assert!(short || !complete, "{bytes:?}: {answer:?}");
         assert!(gateway.is_well().await);
     }
 }
