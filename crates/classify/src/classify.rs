@@ -34,17 +34,16 @@ impl<B: Body, E: 'static> Classify<http::Response<B>, E> for Profile {
 
     #[inline]
     fn classify(&self, result: Result<&http::Response<B>, &E>) -> Verdict<Follow> {
-        Verdict::Final(match result {
+        match result {
             Ok(response) => {
                 let (status, extensions) = (response.status(), response.extensions());
-                let outcome = self.at_head(status, response.headers(), extensions);
-                if outcome.is_success() {
-                    return Verdict::Watch(Follow(*self));
+                match self.at_head(status, response.headers(), extensions) {
+                    success if success.is_success() => Verdict::Watch(Follow(*self)),
+                    failure => Verdict::Final(failure),
                 }
-                outcome
             }
-            Err(error) => transport(error),
-        })
+            Err(error) => Verdict::Final(transport(error)),
+        }
     }
 
     fn leave(&self, response: &mut http::Response<B>, outcome: Outcome) {

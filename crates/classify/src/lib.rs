@@ -36,6 +36,9 @@
 //!
 //! An error instead of an answer is read by its source chain: [`transport`].
 //!
+//! A success at the head may still fail in its body: [`Profile::classify`] gives a [`Follow`], whose
+//! [`Observer`] reads the body as it passes.
+//!
 //! # What statuses mean
 //!
 //! | status | openai, azure, anthropic | gemini, mistral, openrouter, vllm | groq | bedrock | generic | grpc |
@@ -66,11 +69,38 @@
 //! gRPC is for answers without `grpc-status`. Every other 4xx is invalid, 505 too, and every other
 //! status from 500 on is transient. [`Profile::status`] changes any of these from 400 on.
 //!
+//! # What a stream says
+//!
+//! | stream | profiles | content: the first that is not empty | error | end |
+//! |---|---|---|---|---|
+//! | chat chunks (`choices`), and the completions before them | all of LLMs | text, reasoning, refusal, tool call, image or audio of a delta | `error` in a chunk, with or without `choices`; `event: error`; `"finish_reason": "error"`; `"abort"`, after content only of vllm | `[DONE]` |
+//! | typed events: OpenAI's responses, speech, transcripts, images | all of LLMs | `delta`, `audio`, picture of a `….delta` or `….partial_image` | `error`, `response.failed` | `response.completed`, `response.incomplete`, `….done`, `….completed` of their kind |
+//! | typed events: Anthropic's messages | all of LLMs | text, thinking or JSON of a `content_block_delta` | `error` | `message_stop` |
+//! | `candidates`, as Gemini's | all of LLMs | a part of a candidate | `error` | the body's, after a `finishReason` or `blockReason` |
+//! | Bedrock's frames | bedrock | text, reasoning or tool input of a `contentBlockDelta`; a wrapped event of the above | any exception | `messageStop`; of wrapped events the body's |
+//! | other events | generic | the first event with data | – | the body's |
+//! | gRPC, by its content type or profile | all | the first byte | `grpc-status` | trailers |
+//! | any other body, or a compressed one | all | the first byte | – | the body's |
+//!
+//! One API has several endpoints, and behind one door live models of many providers. So it is not the
+//! profile that tells what a stream is made of, but the events: the first with content settles it. The
+//! profile tells what an error means.
+//!
+//! Comments, pings, `message_start`, roles without text, Azure's filter results and empty or wrapped
+//! heartbeats (`data: : keepalive`) are no content. An error event settles the outcome, whatever has come
+//! before and whatever follows. A stream that ends without its end is [cut short]; one that breaks is
+//! what its error says. Names are compared as they are written: no provider escapes them.
+//!
 //! # What it costs
 //!
 //! A success costs three comparisons, and a lookup if its response has extensions. Nothing here allocates, locks or
 //! reads a clock; a failure costs some lookups of headers, and a body at most a few walks over its
 //! first 16 KiB. No bytes of headers or bodies can make it panic, recurse or take longer than that.
+//!
+//! An [`Observer`] parses events up to the first content. After it, an event that fills a frame and
+//! carries more of the same costs one pass over its bytes: some 70 instructions for a chunk of 64 bytes,
+//! 210 for one of 300, on x86-64 with nothing but SSE2. It keeps, and allocates for, only what goes over
+//! the end of a frame, up to 1 MiB.
 //!
 //! # Features
 //!
@@ -86,6 +116,8 @@
 //! processed) · gRFC A6 (push-back) · the error references and official SDKs of the providers.
 //!
 //! [`Outcome`]: buttress_core::Outcome
+//! [`Profile::classify`]: buttress_core::Classify::classify
+//! [cut short]: buttress_core::Outcome::TRUNCATED
 
 mod classify;
 mod data;
