@@ -93,14 +93,15 @@
 //!
 //! # What it costs
 //!
-//! A success costs three comparisons, and a lookup if its response has extensions. Nothing here allocates, locks or
-//! reads a clock; a failure costs some lookups of headers, and a body at most a few walks over its
-//! first 16 KiB. No bytes of headers or bodies can make it panic, recurse or take longer than that.
+//! A success at the head costs three comparisons, and a lookup if its response has extensions; a failure
+//! some lookups of headers, and its body at most a few walks over its first 16 KiB. None of that
+//! allocates, and nothing here locks or reads a clock. No bytes of headers or bodies can make it panic, recurse or take longer than that.
 //!
 //! An [`Observer`] parses events up to the first content. After it, an event that fills a frame and
 //! carries more of the same costs one pass over its bytes: some 70 instructions for a chunk of 64 bytes,
 //! 210 for one of 300, on x86-64 with nothing but SSE2. It keeps, and allocates for, only what goes over
-//! the end of a frame, up to 1 MiB.
+//! the end of a frame, up to 1 MiB of a line and as much of an event; and what Bedrock wraps, for as long
+//! as it takes to look for content in it.
 //!
 //! # Features
 //!

@@ -42,9 +42,9 @@ use skim::Skim;
 /// same meaning.
 ///
 /// # What it costs
-/// It is small (a test says how small) and allocates only for events that go over the end of a
-/// piece, of which it keeps what has come, up to 1 MiB; a longer event is skipped, counts as content,
-/// and leaves the benefit of the doubt to a stream that ends behind it.
+/// At most 96 bytes, and allocations only for events that go over the end of a piece: it keeps what
+/// has come of them, up to 1 MiB of a line and as much of an event. A longer one is skipped, counts as
+/// content, and leaves the benefit of the doubt to a stream that ends behind it.
 ///
 /// Up to the first content every event is parsed. From then on a piece that is one whole event is
 /// looked over once, and read only if it has one of the few words that matter.
