@@ -139,3 +139,18 @@ async fn f38_the_wait_follows_from_the_latest_answer_and_none_follows_the_last_a
     assert_eq!(response.status(), 429);
     assert_eq!(start.elapsed(), Duration::from_millis(7_050));
 }
+
+#[tokio::test(start_paused = true)]
+async fn p11_thirty_idle_days_change_nothing_and_cost_nothing() {
+    let upstream = Upstream::new(Script::sequence([Behaviour::status(500)]));
+    let budget = RetryBudget::default();
+    let layer = RetryLayer::llm(Profile::OPENAI).budget(budget.clone());
+    let service = service(&layer, &upstream);
+    assert_eq!(burst(&service, 1).await, 1);
+    let tokens = budget.tokens();
+    tokio::time::advance(Duration::from_secs(30 * 86_400)).await;
+    // No clock is read: there is nothing to catch up with.
+    assert_eq!(budget.tokens(), tokens);
+    assert_eq!(burst(&service, 1).await, 1);
+    assert_eq!((budget.active_calls(), budget.active_retries()), (0, 0));
+}
