@@ -38,6 +38,12 @@ stress minutes="5":
         PROPTEST_CASES=2000 cargo test --quiet -p {{ package }} --all-features
     done
 
+# Look for bytes that break a parser; what is found new is kept in fuzz/corpus.
+fuzz target="parser" minutes="5":
+    mkdir -p fuzz/corpus/{{ target }}
+    cd fuzz && cargo run --release --bin {{ target }} -- -max_len=256 \
+        -max_total_time=$(({{ minutes }} * 60)) corpus/{{ target }} seeds/{{ target }}
+
 # Start the gateway with an upstream that misbehaves by chance.
 gateway *flags:
     cargo run --release --example gateway -- {{ flags }}
