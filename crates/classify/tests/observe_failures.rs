@@ -122,6 +122,24 @@ fn f22_an_error_event_is_judged_by_its_type_not_by_the_status_it_comes_under() {
 }
 
 #[test]
+fn f22_an_event_may_be_an_error_by_its_name_alone() {
+    for end in ["\n", "\r\n", "\r"] {
+        for (profile, event) in [(Profile::OPENAI, HELLO), (Profile::ANTHROPIC, TEXT)] {
+            let (_, data) = event.split_at(event.find("data").unwrap());
+            let error = format!("event: error\n{data}").replace('\n', end);
+            let mut observer = events(profile);
+            assert_eq!(observer.data(event.as_bytes()), Sign::Content);
+            let outcome = settled(&mut observer, &error);
+            assert_eq!(
+                (outcome.kind, outcome.reason),
+                (Kind::Transient, None),
+                "{error}"
+            );
+        }
+    }
+}
+
+#[test]
 fn f29_text_that_speaks_of_errors_and_ends_is_text() {
     for text in [
         "the current error: overloaded_error",

@@ -1,7 +1,7 @@
 //! What is looked for after the first content, and passing over all that does not have it.
 
 use buttress_sse::Event;
-use memchr::{memchr, memmem};
+use memchr::{memchr, memchr2, memmem};
 
 use super::scan::lacks;
 
@@ -110,13 +110,14 @@ fn without_name(event: &[u8]) -> Option<&[u8]> {
     if named.is_some() {
         return named;
     }
-    match event.strip_prefix(b"event: ") {
-        Some(named) => {
-            let end = memchr(b'\n', named)?;
-            (named[..end] != *b"error").then_some(&named[end + 1..])
-        }
-        None => Some(event),
-    }
+    let Some(named) = event.strip_prefix(b"event: ") else {
+        return Some(event);
+    };
+    let (name, data) = named.split_at(memchr2(b'\n', b'\r', named)?);
+    let data = data
+        .strip_prefix(b"\n")
+        .or_else(|| data.strip_prefix(b"\r\n"));
+    data.filter(|_| name != b"error")
 }
 
 /// Whether an object begins with a type that ends in `delta`.
