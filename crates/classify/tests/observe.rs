@@ -62,6 +62,10 @@ fn text_reasoning_tool_calls_and_audio_are_content() {
         ),
         (
             Profile::OPENAI,
+            r#"data: {"choices":[{"delta":{"audio":{"id":"audio_1","transcript":"Hel"}}}]}"#,
+        ),
+        (
+            Profile::OPENAI,
             r#"data: {"choices":[{"delta":{}},{"index":1,"delta":{"content":"Hello"}}]}"#,
         ),
         (
@@ -142,10 +146,6 @@ fn ends_are_told_by_the_endpoint() {
                 "event: response.incomplete\ndata: {\"type\":\"response.incomplete\",\"response\":{\"error\":null,\"incomplete_details\":{\"reason\":\"max_output_tokens\"}}}",
             ],
         ),
-        (
-            Profile::OPENAI,
-            &[r#"data: {"type":"transcript.text.done","text":"Hello"}"#],
-        ),
         (Profile::ANTHROPIC, &[TEXT, STOP]),
         (
             Profile::ANTHROPIC,
@@ -172,6 +172,32 @@ fn ends_are_told_by_the_endpoint() {
     ] {
         let outcome = outcome(profile, stream);
         assert_eq!(outcome, Outcome::SUCCESS, "{}: {stream:?}", profile.name());
+    }
+    for kind in [
+        "response.completed",
+        "response.incomplete",
+        "speech.audio.done",
+        "transcript.text.done",
+        "image_generation.completed",
+        "image_edit.completed",
+    ] {
+        let event = format!(r#"data: {{"type":"{kind}","usage":null}}"#);
+        let sign = sign(Profile::OPENAI, &event);
+        assert_eq!(sign, Sign::Settled(Outcome::SUCCESS), "{kind}");
+    }
+}
+
+#[test]
+fn an_end_is_found_among_other_events_and_with_something_behind_it() {
+    let padded = format!("{DONE} {}", "x".repeat(100));
+    let stream = [HELLO, HELLO, DONE, HELLO, ""].join("\n\n");
+    for stream in [stream.as_bytes(), format!("{padded}\n\n").as_bytes()] {
+        let mut observer = events(Profile::OPENAI);
+        assert_eq!(
+            observer.data(format!("{HELLO}\n\n").as_bytes()),
+            Sign::Content
+        );
+        assert_eq!(observer.data(stream), Sign::Settled(Outcome::SUCCESS));
     }
 }
 
@@ -273,6 +299,16 @@ fn an_error_event_settles_it_whatever_follows() {
             let outcome = outcome(profile, &stream);
             assert_eq!(outcome.kind, kind, "{}: {stream:?}", profile.name());
         }
+    }
+}
+
+#[test]
+fn a_response_that_failed_says_so_by_its_type_alone() {
+    let failed = r#"data: {"type":"response.failed","response":{"status":"failed"}}"#;
+    let delta = r#"data: {"type":"response.output_text.delta","delta":"Hello"}"#;
+    for stream in [&[failed][..], &[delta, failed]] {
+        assert_eq!(outcome(Profile::OPENAI, stream).kind, Kind::Transient);
+        assert_ne!(outcome(Profile::OPENAI, stream), Outcome::TRUNCATED);
     }
 }
 

@@ -40,6 +40,10 @@ fn f19_what_a_reader_cannot_see_is_no_content() {
             "data: {\"choices\":[{\"delta\":{\"role\":\"assistant\",\"content\":\"\",\"refusal\":null},\"finish_reason\":null}]}\n\n",
         ),
         (
+            Profile::OPENAI,
+            "data: {\"choices\":[{\"delta\":{\"audio\":{\"id\":\"audio_1\",\"transcript\":\"\"}}}]}\n\n",
+        ),
+        (
             Profile::AZURE,
             "data: {\"choices\":[],\"prompt_filter_results\":[{\"prompt_index\":0,\"content_filter_results\":{}}]}\n\n",
         ),

@@ -52,6 +52,21 @@ fn wherever_it_is_cut_its_end_is_the_same() {
 }
 
 #[test]
+fn a_line_behind_a_long_one_belongs_to_the_same_event() {
+    for end in ["\n", "\r\n", "\r"] {
+        let long = format!("data: {}{end}data: [DONE]{end}{end}", "x".repeat(LIMIT));
+        for cut in (LIMIT + 4)..long.len() {
+            let mut observer = events(Profile::OPENAI);
+            let (before, after) = long.as_bytes().split_at(cut);
+            let signs = [observer.data(before), observer.data(after)];
+            let content = signs.iter().filter(|sign| **sign == Sign::Content).count();
+            assert_eq!(content, 1, "{end:?} {cut}");
+            assert_eq!(observer.data(DONE), Sign::Settled(Outcome::SUCCESS));
+        }
+    }
+}
+
+#[test]
 fn it_may_have_been_the_last_but_of_a_chat() {
     let long = format!("data: {}\n\n", "x".repeat(LIMIT));
     let typed = b"data: {\"type\":\"response.output_text.delta\",\"delta\":\"Hello\"}\n\n";

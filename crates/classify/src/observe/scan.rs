@@ -56,3 +56,36 @@ fn look<const N: usize>(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{LANES, lacks};
+
+    #[test]
+    fn a_pair_or_a_line_break_is_found_wherever_it_stands() {
+        for length in LANES + 1..4 * LANES {
+            let clean: Vec<_> = HALVES.iter().copied().cycle().take(length).collect();
+            assert!(lacks([*b"rr", *b"bo"], &clean), "{length}");
+            for at in 1..length {
+                for (bytes, pair) in [(&b"rr"[..], true), (b"bo", true), (b"\n", false)] {
+                    let at = if pair { at - 1 } else { at };
+                    let mut dirty = clean.clone();
+                    dirty[at..at + bytes.len()].copy_from_slice(bytes);
+                    assert!(
+                        !lacks([*b"rr", *b"bo"], &dirty),
+                        "{bytes:?} at {at} of {length}"
+                    );
+                }
+            }
+        }
+    }
+
+    /// A half of each pair, but no pair.
+    const HALVES: &[u8] = b"r.b.o,";
+
+    #[test]
+    fn what_is_short_is_in_doubt() {
+        assert!(!lacks([*b"rr"], &[b'x'; LANES]));
+        assert!(!lacks([*b"rr"], b""));
+    }
+}
