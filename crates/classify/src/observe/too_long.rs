@@ -8,11 +8,12 @@ pub(super) struct TooLong {
 }
 
 impl TooLong {
-    /// An event of which this much of its last frame has been read, up to the end of a line or not.
+    /// An event that has been read up to here.
     pub(super) fn after(read: &[u8]) -> Self {
+        let last = read.last();
         Self {
-            in_line: false,
-            after_cr: read.last() == Some(&b'\r'),
+            in_line: last.is_some_and(|byte| !matches!(byte, b'\n' | b'\r')),
+            after_cr: last == Some(&b'\r'),
         }
     }
 
