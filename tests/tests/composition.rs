@@ -138,6 +138,22 @@ async fn f24_a_delay_named_in_the_body_is_waited_out_and_a_daily_quota_is_not_re
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_grpc_status_in_late_trailers_is_retried_until_there_is_a_message() {
+    let grpc = |message: &'static str, status| {
+        let answer = Behaviour::status(200).body("application/grpc", message);
+        answer.unsized_body().trailer("grpc-status", status)
+    };
+    let failing = upstream([grpc("", "14"), grpc("message", "0")]);
+    let (_, body, whole) = send(Profile::GRPC, &failing, plain()).await.unwrap();
+    assert_eq!((&body[..], whole), (&b"message"[..], true));
+    assert_eq!(failing.counts().calls, 2);
+
+    let committed = upstream([grpc("message", "14")]);
+    send(Profile::GRPC, &committed, plain()).await.unwrap();
+    assert_eq!(committed.counts().calls, 1, "the reader has a message");
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_other_way_round_the_retry_would_not_know() {
     // The judge outside sees only the answer that the retry has handed out already.
     let upstream = upstream([Behaviour::well().error_event_after(0)]);

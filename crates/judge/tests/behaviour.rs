@@ -326,6 +326,16 @@ async fn a_success_that_is_no_stream_is_not_touched() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_upgrade_passes_as_it_is() {
+    let answer = judge(openai(), json(101, [Step::Stall])).await;
+    assert_eq!(
+        (answer.status().as_u16(), answer.body().held_bytes()),
+        (101, 0)
+    );
+    assert!(outcome(&answer).is_none());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_compressed_stream_cannot_be_read_and_is_not_held() {
     let mut compressed = stream([Step::data("\x1f"), Step::Stall]);
     let gzip = "gzip".parse().unwrap();
