@@ -49,6 +49,8 @@ enum Inner<B> {
     },
 }
 
+/// Under a lock, since a newer attempt takes the source from an older one that may be reading it on another
+/// task at that moment. Hardly ever contended: one attempt reads, and the keeper comes at its end.
 struct State<B> {
     /// `None` once it has ended or failed.
     source: Option<B>,

@@ -47,10 +47,10 @@
 //!
 //! # What it costs
 //!
-//! Nothing is boxed but the pause before a retry, and nothing is locked but the replayed body. A call that succeeds reads no clock, arms
-//! no timer and allocates nothing of its own where requests are [`Cloned`]; HTTP adds the clone of the head,
-//! one or two allocations for the record of a body, and up to three for the [`Attempt`] in the extensions,
-//! which inner layers read. Both can be saved: see [`clone_bodies`](RetryLayer::clone_bodies) and
+//! Nothing is boxed but the pause before a retry, and nothing is locked but the record of a body. A call
+//! that succeeds reads no clock, arms no timer and allocates nothing of its own where requests are
+//! [`Cloned`]; HTTP adds the clone of the head, one or two allocations for the record of a body, and up to
+//! three for the [`Attempt`] in the extensions, which inner layers read. Both can be saved: see [`clone_bodies`](RetryLayer::clone_bodies) and
 //! [`mark_attempts`](RetryLayer::mark_attempts). The first delay arms the one timer.
 //!
 //! # Observability
@@ -63,7 +63,8 @@
 //! | `gave up` | info, or debug if no attempt could help | `attempt`, `kind`, `reason`, `why_not` |
 //!
 //! `why_not` is `not_retryable`, `attempts`, `not_repeatable`, `hint_too_long`, `deadline`,
-//! `budget_concurrency`, `budget_history`, `not_kept` or `not_ready`. No event holds a header, a URI or a body.
+//! `budget_concurrency`, `budget_history`, `not_kept` or `not_ready`. No event holds
+//! a header, a URI or a body.
 //!
 //! # Sources
 //!
