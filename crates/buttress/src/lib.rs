@@ -4,10 +4,16 @@
 
 #[doc(inline)]
 pub use buttress_body as body;
+#[cfg(feature = "breaker")]
+#[doc(inline)]
+pub use buttress_breaker as breaker;
 #[doc(inline)]
 pub use buttress_classify as classify;
 #[doc(inline)]
 pub use buttress_core as core;
+#[cfg(feature = "heartbeat")]
+#[doc(inline)]
+pub use buttress_heartbeat as heartbeat;
 #[cfg(feature = "judge")]
 #[doc(inline)]
 pub use buttress_judge as judge;
@@ -16,6 +22,11 @@ pub use buttress_judge as judge;
 pub use buttress_retry as retry;
 #[doc(inline)]
 pub use buttress_sse as sse;
+#[cfg(feature = "timeout")]
+#[doc(inline)]
+pub use buttress_timeout as timeout;
+#[doc(inline)]
+pub use buttress_timer as timer;
 
 /// What the READMEs show compiles.
 #[cfg(doctest)]
