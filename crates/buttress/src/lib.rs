@@ -2,6 +2,8 @@
 //!
 //! This crate only re-exports: each layer lives in a crate of its own and can be used alone.
 
+pub mod guide;
+
 #[doc(inline)]
 pub use buttress_body as body;
 #[cfg(feature = "breaker")]
