@@ -2,6 +2,7 @@
 
 use buttress_core::Outcome;
 
+use crate::render::Shape;
 use crate::status::{self, CONTEXT_WINDOW, Row, UNPAID_BILL};
 
 /// The part of a profile that is the provider's, not the user's.
@@ -13,6 +14,8 @@ pub(crate) struct Data {
     pub(crate) idempotency_header: Option<&'static str>,
     /// Ends a stream that it gave up as it ends a whole one, but for its `finish_reason`.
     pub(crate) may_abort: bool,
+    /// How errors of ours are written for its clients.
+    pub(crate) error_shape: Shape,
 }
 
 /// A phrase in the message of a 400, where the provider has no better word for it.
@@ -35,15 +38,21 @@ pub(crate) enum Dialect {
 
 pub(crate) static OPENAI: Data = llm("openai", status::OPENAI, Dialect::Words, &[]);
 pub(crate) static AZURE: Data = llm("azure", status::OPENAI, Dialect::Words, &[]);
-pub(crate) static ANTHROPIC: Data = llm("anthropic", status::ANTHROPIC, Dialect::Words, {
-    &[
-        ("prompt is too long", CONTEXT_WINDOW),
-        ("credit balance is too low", UNPAID_BILL),
-    ]
-});
-pub(crate) static GEMINI: Data = llm("gemini", status::LLM, Dialect::Google, {
-    &[("exceeds the maximum number of tokens", CONTEXT_WINDOW)]
-});
+pub(crate) static ANTHROPIC: Data = Data {
+    error_shape: Shape::Anthropic,
+    ..llm("anthropic", status::ANTHROPIC, Dialect::Words, {
+        &[
+            ("prompt is too long", CONTEXT_WINDOW),
+            ("credit balance is too low", UNPAID_BILL),
+        ]
+    })
+};
+pub(crate) static GEMINI: Data = Data {
+    error_shape: Shape::Google,
+    ..llm("gemini", status::LLM, Dialect::Google, {
+        &[("exceeds the maximum number of tokens", CONTEXT_WINDOW)]
+    })
+};
 pub(crate) static BEDROCK: Data = llm("bedrock", status::BEDROCK, Dialect::Aws, {
     &[("Input is too long for requested model", CONTEXT_WINDOW)]
 });
@@ -62,6 +71,7 @@ pub(crate) static HTTP: Data = Data {
     // draft-ietf-httpapi-idempotency-key-header
     idempotency_header: Some("idempotency-key"),
     may_abort: false,
+    error_shape: Shape::Problem,
 };
 pub(crate) static GRPC: Data = Data {
     name: "grpc",
@@ -70,6 +80,7 @@ pub(crate) static GRPC: Data = Data {
     phrases: &[],
     idempotency_header: None,
     may_abort: false,
+    error_shape: Shape::Problem,
 };
 
 const CONTEXT_LENGTH: &[Phrase] = &[("maximum context length", CONTEXT_WINDOW)];
@@ -88,5 +99,6 @@ const fn llm(
         // None of them documents a header of which it says that a repeated key is not billed.
         idempotency_header: None,
         may_abort: false,
+        error_shape: Shape::OpenAi,
     }
 }

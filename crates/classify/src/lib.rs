@@ -91,6 +91,12 @@
 //! before and whatever follows. A stream that ends without its end is [cut short]; one that breaks is
 //! what its error says. Names are compared as they are written: no provider escapes them.
 //!
+//! # What we say ourselves
+//!
+//! An error of our own is no use to a client that cannot read it. [`Profile::error_json`] and
+//! [`Profile::error_event`] put an outcome into the words of the API that the client thinks it is talking
+//! to, and a profile of that name reads the same out of them again.
+//!
 //! # What it costs
 //!
 //! A success at the head costs three comparisons, and a lookup if its response has extensions; a failure
@@ -129,6 +135,7 @@ pub mod hints;
 mod json;
 mod observe;
 mod profile;
+pub mod render;
 mod status;
 pub mod transport;
 

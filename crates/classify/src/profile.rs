@@ -7,6 +7,7 @@ use http::StatusCode;
 
 use crate::data::{self, Data, Dialect, Phrase};
 use crate::error::{InvalidStatus, UnknownProfile};
+use crate::render::Shape;
 use crate::{grpc, status};
 
 /// What is known about the answers of one upstream API.
@@ -157,6 +158,10 @@ impl Profile {
 
     pub(crate) const fn dialect(&self) -> Dialect {
         self.data.dialect
+    }
+
+    pub(crate) const fn error_shape(&self) -> Shape {
+        self.data.error_shape
     }
 
     pub(crate) const fn may_abort(&self) -> bool {
