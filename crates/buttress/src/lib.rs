@@ -13,12 +13,21 @@ pub use buttress_breaker as breaker;
 pub use buttress_classify as classify;
 #[doc(inline)]
 pub use buttress_core as core;
+#[cfg(feature = "fallback")]
+#[doc(inline)]
+pub use buttress_fallback as fallback;
+#[cfg(feature = "deadline")]
+#[doc(inline)]
+pub use buttress_deadline as deadline;
 #[cfg(feature = "heartbeat")]
 #[doc(inline)]
 pub use buttress_heartbeat as heartbeat;
 #[cfg(feature = "judge")]
 #[doc(inline)]
 pub use buttress_judge as judge;
+#[cfg(feature = "respond")]
+#[doc(inline)]
+pub use buttress_respond as respond;
 #[cfg(feature = "retry")]
 #[doc(inline)]
 pub use buttress_retry as retry;
