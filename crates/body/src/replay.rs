@@ -40,6 +40,8 @@ pub struct ReplayBody<B> {
 enum Inner<B> {
     /// Has no source, and never had.
     Empty,
+    /// In memory, for one attempt; `None` once it has been read.
+    Whole(Option<Bytes>),
     /// Passes through. The lock is only for `Sync`: a `&mut` goes around it.
     Once(Mutex<B>),
     Attempt {
@@ -147,6 +149,16 @@ impl<B> ReplayBody<B> {
         }
     }
 
+    /// A body that is in memory, sent once: what has been made in the place of another, such as a rewritten
+    /// prompt.
+    #[must_use]
+    pub fn whole(bytes: Bytes) -> Self {
+        let bytes = Some(bytes).filter(|bytes| !bytes.is_empty());
+        Self {
+            inner: Inner::Whole(bytes),
+        }
+    }
+
     const fn attempt(shared: Arc<Mutex<State<B>>>, number: u32) -> Self {
         Self {
             inner: Inner::Attempt {
@@ -169,6 +181,7 @@ where
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> PollFrame {
         match &mut self.get_mut().inner {
             Inner::Empty => Poll::Ready(None),
+            Inner::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Inner::Once(body) => {
                 let body = body.get_mut().unwrap_or_else(PoisonError::into_inner);
                 Pin::new(body)
@@ -199,6 +212,7 @@ where
     fn is_end_stream(&self) -> bool {
         match &self.inner {
             Inner::Empty | Inner::Attempt { ended: true, .. } => true,
+            Inner::Whole(bytes) => bytes.is_none(),
             Inner::Once(body) => lock(body).is_end_stream(),
             Inner::Attempt { shared, number, .. } => {
                 let state = lock(shared);
@@ -212,6 +226,9 @@ where
     fn size_hint(&self) -> SizeHint {
         match &self.inner {
             Inner::Empty | Inner::Attempt { ended: true, .. } => SizeHint::with_exact(0),
+            Inner::Whole(bytes) => {
+                SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
+            }
             Inner::Once(body) => lock(body).size_hint(),
             Inner::Attempt { shared, number, .. } => {
                 let state = lock(shared);

@@ -225,6 +225,18 @@ async fn the_end_is_announced_where_the_source_announces_it() {
 }
 
 #[tokio::test]
+async fn a_body_in_memory_is_one_frame_of_known_size() {
+    let whole: ReplayBody<ScriptedBody> = ReplayBody::whole(Bytes::from_static(b"hello"));
+    assert_eq!(whole.size_hint().exact(), Some(5));
+    let seen = audit(whole).await;
+    assert_eq!(seen.data, ["hello"]);
+
+    let nothing: ReplayBody<ScriptedBody> = ReplayBody::whole(Bytes::new());
+    assert!(nothing.is_end_stream());
+    assert_eq!(nothing.size_hint().exact(), Some(0));
+}
+
+#[tokio::test]
 async fn a_body_sent_once_passes_untouched() {
     let handle = {
         let source = hello();
