@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use buttress_core::{Outcome, Report, Sign};
 use bytes::Bytes;
@@ -84,7 +84,12 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         let mut this = self.project();
-        let frame = ready!(this.inner.as_mut().poll_frame(cx));
+        let Poll::Ready(frame) = this.inner.as_mut().poll_frame(cx) else {
+            if let Some(watch) = this.watch {
+                watch.report.waiting();
+            }
+            return Poll::Pending;
+        };
         let frame = frame.map(|frame| frame.map(into_bytes));
         if let Some(watch) = this.watch {
             match &frame {

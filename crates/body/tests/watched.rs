@@ -53,6 +53,10 @@ impl Heard {
 }
 
 impl Report for Listener {
+    fn waiting(&mut self) {
+        self.0.note("waiting");
+    }
+
     fn first_content(&mut self) {
         self.0.note("content");
     }
@@ -150,6 +154,15 @@ async fn a_drop_before_the_outcome_is_an_abandoned_call_and_after_it_nothing() {
         *heard.0.lock().unwrap(),
         ["success"],
         "SDKs close at the terminator"
+    );
+}
+
+#[tokio::test]
+async fn a_reader_that_waits_is_heard_of_until_the_outcome_is_settled() {
+    let (data, pause) = (Step::data, || Step::Pending);
+    assert_eq!(
+        heard([pause(), data("content"), pause(), data("stop"), pause()]).await,
+        ["waiting", "content", "waiting", "success"]
     );
 }
 

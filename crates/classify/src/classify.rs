@@ -27,6 +27,10 @@ impl<B: Body> Watch<http::Response<B>> for Follow {
         let observer = self.0.observer(response.status(), response.headers());
         response.map(|body| WatchedBody::new(body, observer, report))
     }
+
+    fn pass<R: Report>(response: http::Response<B>) -> Self::Watched<R> {
+        response.map(WatchedBody::unobserved)
+    }
 }
 
 impl<B: Body, E: 'static> Classify<http::Response<B>, E> for Profile {

@@ -60,6 +60,20 @@ where
     (heard.words(), length)
 }
 
+#[tokio::test]
+async fn a_failure_that_the_head_told_passes_in_the_same_type_and_unobserved() {
+    let failed = Response::new(Full::<Bytes>::from("data: nothing ends this"));
+    let passed: Response<_> = <Follow as Watch<_>>::pass::<Heard>(failed);
+    let heard = Heard::default();
+    let watched = follow(Profile::HTTP, &passed).attach(passed, heard.clone());
+    assert!(watched.into_body().collect().await.is_ok());
+    assert_eq!(
+        heard.words(),
+        ["content", "success"],
+        "once, by the outer one"
+    );
+}
+
 const PROVIDERS: [(Profile, &str); 2] = [
     (Profile::OPENAI, "/v1/chat/completions"),
     (Profile::ANTHROPIC, "/v1/messages"),

@@ -67,6 +67,9 @@ pub trait Watch<T> {
 
     /// Attaches the watch; `report` hears the outcome once.
     fn attach<R: Report>(self, response: T, report: R) -> Self::Watched<R>;
+
+    /// The response as the same type, with nothing attached: its outcome is settled already.
+    fn pass<R: Report>(response: T) -> Self::Watched<R>;
 }
 
 /// What a part of a body says.
@@ -84,6 +87,10 @@ pub enum Sign {
 ///
 /// Consumed means reported; dropped unreported means that the caller went away.
 pub trait Report {
+    /// Nothing has come for now, and the reader waits. Said whenever that is so, until the outcome is
+    /// settled.
+    fn waiting(&mut self) {}
+
     /// The first content has come. Said once at most, and not after the outcome.
     fn first_content(&mut self) {}
 
@@ -100,6 +107,11 @@ impl<T> Watch<T> for Never {
 
     fn attach<R: Report>(self, _response: T, _report: R) -> T {
         match self {}
+    }
+
+    #[inline]
+    fn pass<R: Report>(response: T) -> T {
+        response
     }
 }
 
