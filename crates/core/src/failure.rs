@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::fmt;
 use std::io;
+use std::time::Duration;
 
 use crate::Outcome;
 
@@ -34,6 +35,7 @@ pub type BoxError = Box<dyn Error + Send + Sync>;
 #[derive(Debug)]
 pub struct Failure {
     outcome: Outcome,
+    limit: Option<Duration>,
     source: BoxError,
 }
 
@@ -43,14 +45,28 @@ impl Failure {
     pub fn new(outcome: Outcome, source: impl Into<BoxError>) -> Self {
         Self {
             outcome,
+            limit: None,
             source: source.into(),
         }
+    }
+
+    /// Says how long the time limit was that ran out, for those who tell a caller.
+    #[must_use]
+    pub fn within(mut self, limit: Duration) -> Self {
+        self.limit = Some(limit);
+        self
     }
 
     /// What this failure means to the other layers.
     #[must_use]
     pub const fn outcome(&self) -> Outcome {
         self.outcome
+    }
+
+    /// The time limit that ran out, if it was one and is known.
+    #[must_use]
+    pub const fn limit(&self) -> Option<Duration> {
+        self.limit
     }
 
     /// The concrete cause.

@@ -93,6 +93,10 @@ pub enum Reason {
     QueueFull,
     /// The same call is under way already.
     InFlight,
+    /// An idempotency key is required, and there is none, or it is malformed.
+    KeyMissing,
+    /// The idempotency key came with another request before.
+    KeyReused,
 }
 
 impl Reason {
@@ -116,6 +120,8 @@ impl Reason {
             Self::CircuitOpen => "circuit_open",
             Self::QueueFull => "queue_full",
             Self::InFlight => "in_flight",
+            Self::KeyMissing => "key_missing",
+            Self::KeyReused => "key_reused",
         }
     }
 }

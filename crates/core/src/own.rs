@@ -22,6 +22,11 @@ impl Outcome {
     /// This stage's share of the time budget ran out: there may be time left for another stage.
     pub const SHARE_EXCEEDED: Self = Self::timeout(Timer::Share);
 
+    /// This stage's share of the time budget was too short to begin with: nothing was sent. Another
+    /// attempt would have less.
+    pub const SHARE_TOO_SHORT: Self =
+        Self::new(Kind::Unavailable).because(Reason::Timeout(Timer::Share));
+
     /// No connection was made in time: nothing was sent.
     pub const CONNECT_ELAPSED: Self =
         Self::timeout(Timer::Connect).accepted(crate::Acceptance::Rejected);
@@ -41,8 +46,21 @@ impl Outcome {
     /// The answer ended before its own end.
     pub const TRUNCATED: Self = Self::new(Kind::Transient).because(Reason::Truncated);
 
+    /// An idempotency key is required, and there is none, or it is malformed.
+    pub const KEY_MISSING: Self = Self::refused(Reason::KeyMissing);
+
+    /// The idempotency key came with another request before.
+    pub const KEY_REUSED: Self = Self::refused(Reason::KeyReused);
+
     /// Our own side failed to build, rewrite or send the request: no attempt can end better.
     pub const LOCAL: Self = Self::new(Kind::Invalid).because(Reason::Local);
+
+    /// The request's own fault, found before it was sent.
+    const fn refused(reason: Reason) -> Self {
+        Self::new(Kind::Invalid)
+            .because(reason)
+            .accepted(crate::Acceptance::Rejected)
+    }
 
     const fn timeout(timer: Timer) -> Self {
         Self::new(Kind::Transient).because(Reason::Timeout(timer))

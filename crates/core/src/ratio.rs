@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::time::Duration;
 
 /// A share between none and all, exact to 1/10,000.
 ///
@@ -78,7 +79,23 @@ impl Ratio {
         let share = share as u32;
         share
     }
+
+    /// The share of a time, rounded down to the nanosecond.
+    #[must_use]
+    #[inline]
+    pub const fn of_time(self, time: Duration) -> Duration {
+        let share = time.as_nanos() * self.0 as u128 / Self::UNITS as u128;
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "a share of a time is at most the time, and a remainder less than its divisor"
+        )]
+        let (seconds, nanos) = ((share / NANOS) as u64, (share % NANOS) as u32);
+        Duration::new(seconds, nanos)
+    }
 }
+
+/// Nanoseconds in a second.
+const NANOS: u128 = 1_000_000_000;
 
 /// A number that is no share.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -96,7 +113,7 @@ impl Error for InvalidRatio {}
 
 #[cfg(test)]
 mod tests {
-    use super::Ratio;
+    use super::{Duration, Ratio};
 
     #[test]
     fn p11_ratios_are_exact_where_a_truncated_one_allows_everything() {
@@ -110,6 +127,20 @@ mod tests {
         assert_eq!(Ratio::percent(20).of(14), 2);
         assert_eq!(Ratio::ONE.of(u32::MAX), u32::MAX);
         assert_eq!(Ratio::ZERO.of(u32::MAX), 0);
+    }
+
+    #[test]
+    fn shares_of_a_time_are_exact_and_round_down() {
+        assert_eq!(
+            Ratio::percent(30).of_time(Duration::from_secs(10)),
+            Duration::from_secs(3)
+        );
+        assert_eq!(
+            Ratio::basis_points(1).of_time(Duration::from_nanos(19_999)),
+            Duration::from_nanos(1)
+        );
+        assert_eq!(Ratio::ONE.of_time(Duration::MAX), Duration::MAX);
+        assert_eq!(Ratio::ZERO.of_time(Duration::MAX), Duration::ZERO);
     }
 
     #[test]
