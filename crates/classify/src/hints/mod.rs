@@ -13,6 +13,7 @@ use http::{HeaderMap, HeaderName};
 pub(crate) use duration::protobuf as protobuf_duration;
 pub use pushback::Pushback;
 pub use rate_limits::{RateLimit, RateLimits, rate_limits};
+pub use rfc3339::parse as rfc3339;
 
 /// What headers say about trying again.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

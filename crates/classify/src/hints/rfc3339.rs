@@ -3,7 +3,8 @@
 use std::time::{Duration, SystemTime};
 
 /// A moment since 1970: `2026-02-25T20:02:32Z`, with or without a fraction, `Z` or an offset.
-pub(super) fn parse(value: &[u8]) -> Option<SystemTime> {
+#[must_use]
+pub fn parse(value: &[u8]) -> Option<SystemTime> {
     let (date_time, zone) = value.split_at_checked(19)?;
     let [year, month, day, hour, minute, second] = fields(date_time)?;
     let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
