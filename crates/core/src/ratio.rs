@@ -80,6 +80,13 @@ impl Ratio {
         share
     }
 
+    /// Whether `part` is at least this share of `whole`: exact, without rounding.
+    #[must_use]
+    #[inline]
+    pub const fn is_reached(self, part: u32, whole: u32) -> bool {
+        part as u64 * Self::UNITS as u64 >= whole as u64 * self.0 as u64
+    }
+
     /// The share of a time, rounded down to the nanosecond.
     #[must_use]
     #[inline]
@@ -120,6 +127,15 @@ mod tests {
         assert_eq!(Ratio::percent(60).of(100), 60);
         assert_eq!(Ratio::percent(75).of(100), 75);
         assert_eq!(Ratio::percent(90).of(100), 90);
+    }
+
+    #[test]
+    fn a_share_is_reached_exactly_and_not_where_rounding_would_do() {
+        let half = Ratio::percent(50);
+        assert!(!half.is_reached(1, 3), "though half of three rounds to one");
+        assert!(half.is_reached(2, 4));
+        assert!(Ratio::ONE.is_reached(u32::MAX, u32::MAX));
+        assert!(!Ratio::ONE.is_reached(u32::MAX - 1, u32::MAX));
     }
 
     #[test]
