@@ -1,0 +1,22 @@
+//! Clients that are not ours in front of the gateway: each sees what was sent, no more and no less.
+//!
+//! Which versions is written in `python/requirements.txt` and `node/package.json`. A client that is
+//! not installed is skipped, and the test says so.
+
+#![cfg(unix)]
+#![allow(
+    clippy::unwrap_used,
+    reason = "in a test, what goes wrong may panic, in helpers too"
+)]
+
+mod anywhere;
+mod browser;
+mod client;
+mod control;
+mod curl;
+#[path = "../gateway/harness.rs"]
+#[allow(dead_code, reason = "it serves other tests too")]
+mod harness;
+mod report;
+mod streams;
+mod tap;
