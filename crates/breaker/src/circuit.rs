@@ -1,0 +1,427 @@
+//! The circuit itself: time, chance and outcomes in, decisions out.
+
+mod admission;
+mod bearing;
+mod wait;
+
+use std::time::{Duration, Instant};
+
+use buttress_core::Outcome;
+
+use crate::error::CircuitOpen;
+use crate::policy::Policy;
+use crate::window::{Call, Counts, Tally};
+
+pub use admission::Admission;
+pub(crate) use admission::ERA_SHIFT;
+pub(crate) use bearing::Bearing;
+use wait::OpenWait;
+
+/// Decides who is let through: a circuit breaker without threads, clocks or services.
+///
+/// Ask [`admit`](Self::admit) before a call, and [`record`](Self::record) what has become of it.
+/// `now` should not go backwards (if it does, nothing is lost but precision), and `sample` is a number in
+/// `[0, 1)`, of which the jitter is made.
+///
+/// ```text
+///                 failures in a row, or a rate of failures or slow calls
+///        Closed ────────────────────────────────────────────────────────▶ Open
+///          ▲                                                              │ ▲
+///          │                            its wait is over, and a call asks │ │ a probe failed,
+///          │                                                              ▼ │ or its lease ran out
+///          └────────────────────────────────────────────────────────── HalfOpen
+///                              all probes succeeded
+/// ```
+///
+/// Each change begins a new era, and every admission carries the number of its own: what a call of an earlier
+/// era comes to decides nothing.
+///
+/// # Examples
+///
+/// ```
+/// use buttress_breaker::{Circuit, CircuitState, Policy};
+/// use buttress_core::{Kind, Outcome};
+/// use std::time::Duration;
+///
+/// # let now = tokio::time::Instant::now().into_std();
+/// let mut circuit = Circuit::new(Policy::DEFAULT, now);
+/// for _ in 0..5 {
+///     let admission = circuit.admit(now, 0.0)?;
+///     circuit.record(admission, &Outcome::new(Kind::Transient), None, now, 0.0);
+/// }
+/// let refusal = circuit.admit(now, 0.0).unwrap_err();
+/// assert_eq!(refusal.retry_after(), Duration::from_secs(30));
+///
+/// let later = now + refusal.retry_after();
+/// let probe = circuit.admit(later, 0.0)?;
+/// circuit.record(probe, &Outcome::SUCCESS, None, later, 0.0);
+/// assert_eq!(circuit.state(), CircuitState::Closed);
+/// # Ok::<(), buttress_breaker::CircuitOpen>(())
+/// ```
+///
+/// # Source
+/// Nygard, *Release It!*, 2007. The windows and the outcome that counts for nothing are after
+/// resilience4j, the era of an admission is after Polly.
+#[derive(Debug)]
+pub struct Circuit {
+    policy: Policy,
+    state: State,
+    era: u32,
+    /// Failures without a success between them, in this era.
+    consecutive: u32,
+    tally: Tally,
+    wait: OpenWait,
+}
+
+/// Where a circuit is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum CircuitState {
+    /// Calls go through.
+    Closed,
+    /// Calls are refused.
+    Open,
+    /// A few calls go through, to find out whether the upstream is back.
+    HalfOpen,
+    /// Calls go through whatever becomes of them, until somebody says otherwise.
+    ForcedClosed,
+    /// Calls are refused until somebody says otherwise.
+    ForcedOpen,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum State {
+    Closed {
+        since: Instant,
+    },
+    Open {
+        /// `None` past the end of time.
+        until: Option<Instant>,
+    },
+    HalfOpen(Probes),
+    ForcedClosed,
+    ForcedOpen,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Probes {
+    under_way: u32,
+    succeeded: u32,
+    /// Until when the latest probe may take; `None` past the end of time.
+    lease: Option<Instant>,
+}
+
+// ===== impl Circuit =====
+
+impl Circuit {
+    /// A closed circuit. Its window counts from `epoch`.
+    #[must_use]
+    pub fn new(policy: Policy, epoch: Instant) -> Self {
+        Self {
+            policy,
+            state: State::Closed { since: epoch },
+            era: 0,
+            consecutive: 0,
+            tally: Tally::new(policy.window, epoch),
+            wait: OpenWait::default(),
+        }
+    }
+
+    /// Lets a call through, or not. Half-open, an admission is one of the probes.
+    ///
+    /// # Errors
+    /// [`CircuitOpen`] with what is left to wait.
+    pub fn admit(&mut self, now: Instant, sample: f64) -> Result<Admission, CircuitOpen> {
+        match self.state {
+            // ## Open => HalfOpen
+            State::Open { until: Some(until) } if now >= until => {
+                self.enter(State::HalfOpen(Probes::default()));
+            }
+            // ## HalfOpen => Open
+            State::HalfOpen(probes) if probes.has_overrun(now) => {
+                self.open(Duration::ZERO, now, sample);
+            }
+            _ => {}
+        }
+        let lease = now.checked_add(self.policy.lease());
+        let (era, allowed) = (self.era, self.policy.probes.get());
+        match &mut self.state {
+            State::Closed { .. } | State::ForcedClosed => Ok(Admission::call(era)),
+            State::HalfOpen(probes) if probes.taken() < allowed => {
+                probes.under_way += 1;
+                probes.lease = lease;
+                Ok(Admission::probe(era))
+            }
+            _ => Err(CircuitOpen::new(self.left(now).unwrap_or_default())),
+        }
+    }
+
+    /// What has become of a call.
+    ///
+    /// `took` is how long it took to its head, or to its first content where that is watched for; of a call
+    /// that was [abandoned](buttress_core::Kind::Abandoned), how long it has waited for that in vain. `None`
+    /// where it is not known, or no longer matters.
+    pub fn record(
+        &mut self,
+        admission: Admission,
+        outcome: &Outcome,
+        took: Option<Duration>,
+        now: Instant,
+        sample: f64,
+    ) {
+        let bearing = Bearing::of(outcome, took, &self.policy);
+        let slow = self.is_slow(took);
+        if !admission.is_of(self.era) {
+            return;
+        }
+        match &mut self.state {
+            State::Closed { .. } => self.count(bearing, slow, now, sample),
+            State::HalfOpen(probes) if admission.is_probe() => {
+                probes.under_way -= 1;
+                match bearing {
+                    Bearing::Neutral => {}
+                    Bearing::Success if !slow => self.probe_succeeded(now),
+                    // ## HalfOpen => Open
+                    _ => self.open(bearing.least_wait(&self.policy), now, sample),
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The first content of a call's answer has come, after `took`.
+    ///
+    /// A probe is decided by it. What becomes of that call later is an ordinary outcome of the era that then
+    /// begins: record it with the admission that this returns.
+    pub fn first_content(
+        &mut self,
+        admission: Admission,
+        took: Option<Duration>,
+        now: Instant,
+        sample: f64,
+    ) -> Admission {
+        if !(admission.is_probe() && admission.is_of(self.era)) {
+            return admission;
+        }
+        self.record(admission, &Outcome::SUCCESS, took, now, sample);
+        // Either this has begun a new era, or one of the other probes will: if by closing the circuit, the
+        // call counts in it; if by opening it, nothing does.
+        Admission::call(admission.next_era())
+    }
+
+    /// Counts calls that have succeeded since the window last turned, all at once.
+    ///
+    /// The same as to [record](Self::record) them one by one, none of them slow, before anything else that has
+    /// happened after them.
+    pub fn absorb(&mut self, successes: u32) {
+        if successes > 0 && matches!(self.state, State::Closed { .. }) {
+            self.consecutive = 0;
+            self.tally.absorb(successes);
+        }
+    }
+
+    /// Lets the window slide to the present, and opens the circuit if what remains in it says so.
+    pub fn turn(&mut self, now: Instant, sample: f64) {
+        self.tally.turn(now);
+        if self.counts(now).failures > 0 {
+            self.evaluate(Duration::ZERO, now, sample);
+        }
+    }
+
+    /// Refuses all calls until [`reset`](Self::reset) or [`force_closed`](Self::force_closed).
+    pub fn force_open(&mut self) {
+        self.enter(State::ForcedOpen);
+    }
+
+    /// Lets all calls through, whatever becomes of them, until [`reset`](Self::reset) or
+    /// [`force_open`](Self::force_open).
+    pub fn force_closed(&mut self) {
+        self.enter(State::ForcedClosed);
+    }
+
+    /// Closes the circuit and forgets all that has happened.
+    pub fn reset(&mut self, now: Instant) {
+        self.wait = OpenWait::default();
+        self.enter(State::Closed { since: now });
+    }
+
+    /// Where it is. An open circuit whose wait is over stays open until a call asks.
+    #[must_use]
+    pub const fn state(&self) -> CircuitState {
+        match self.state {
+            State::Closed { .. } => CircuitState::Closed,
+            State::Open { .. } => CircuitState::Open,
+            State::HalfOpen(_) => CircuitState::HalfOpen,
+            State::ForcedClosed => CircuitState::ForcedClosed,
+            State::ForcedOpen => CircuitState::ForcedOpen,
+        }
+    }
+
+    /// What the window holds now. Nothing while the circuit is not closed.
+    #[must_use]
+    pub fn counts(&self, now: Instant) -> Counts {
+        self.tally.counts(now)
+    }
+
+    /// Failures since the last success.
+    #[must_use]
+    pub const fn consecutive_failures(&self) -> u32 {
+        self.consecutive
+    }
+
+    /// How long a call that is refused now should wait; `None` if it would be let through.
+    ///
+    /// Reading it takes no probe's place.
+    #[must_use]
+    pub fn left(&self, now: Instant) -> Option<Duration> {
+        match self.state {
+            State::Closed { .. } | State::ForcedClosed => None,
+            State::ForcedOpen | State::Open { until: None } => Some(self.policy.open_wait),
+            State::Open { until: Some(until) } => {
+                let left = until.saturating_duration_since(now);
+                (!left.is_zero()).then_some(left)
+            }
+            State::HalfOpen(probes) if probes.taken() < self.policy.probes.get() => None,
+            State::HalfOpen(probes) => {
+                let lease = probes.lease.map(|end| end.saturating_duration_since(now));
+                Some(lease.map_or(PROBING, |left| left.min(PROBING)))
+            }
+        }
+    }
+
+    /// Its policy.
+    #[must_use]
+    pub const fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// The number of its era.
+    pub(crate) const fn era(&self) -> u32 {
+        self.era
+    }
+
+    /// Whether a success cannot change anything but the counts.
+    pub(crate) fn is_calm(&self, now: Instant) -> bool {
+        let counts = self.counts(now);
+        let rated = counts.calls >= self.policy.enough_calls();
+        self.consecutive == 0 && (rated || counts.failures == 0 && counts.slow == 0)
+    }
+
+    /// Until when calls are refused: `None` if one would be let through, or asks for it.
+    pub(crate) fn shut_until(&self) -> Option<End> {
+        match self.state {
+            State::Closed { .. } | State::ForcedClosed => None,
+            State::ForcedOpen => Some(End::Never),
+            State::Open { until } => Some(until.map_or(End::Never, End::At)),
+            State::HalfOpen(probes) if probes.taken() < self.policy.probes.get() => None,
+            State::HalfOpen(probes) => Some(probes.lease.map_or(End::Never, End::At)),
+        }
+    }
+
+    /// When there is something to [turn](Self::turn), in nanoseconds since the epoch.
+    pub(crate) fn turns_at(&self) -> u64 {
+        self.tally.turns_at()
+    }
+
+    fn count(&mut self, bearing: Bearing, slow: bool, now: Instant, sample: f64) {
+        let failed = match bearing {
+            Bearing::Neutral => return,
+            Bearing::Success => {
+                self.consecutive = 0;
+                false
+            }
+            Bearing::Failure { .. } => {
+                self.consecutive = self.consecutive.saturating_add(1);
+                true
+            }
+            Bearing::Throttled { .. } | Bearing::OutOfQuota { .. } => true,
+        };
+        self.tally.record(Call { failed, slow }, now);
+        let least = bearing.least_wait(&self.policy);
+        if matches!(bearing, Bearing::OutOfQuota { .. }) {
+            self.open(least, now, sample); // ## Closed => Open
+        } else {
+            self.evaluate(least, now, sample);
+        }
+    }
+
+    fn evaluate(&mut self, least_wait: Duration, now: Instant, sample: f64) {
+        if matches!(self.state, State::Closed { .. }) && self.is_too_bad(now) {
+            self.open(least_wait, now, sample); // ## Closed => Open
+        }
+    }
+
+    fn is_too_bad(&self, now: Instant) -> bool {
+        let policy = &self.policy;
+        let in_a_row = policy.consecutive_failures.map(|limit| limit.get());
+        if in_a_row.is_some_and(|limit| self.consecutive >= limit) {
+            return true;
+        }
+        let counts = self.counts(now);
+        let reached = |part, rate: buttress_core::Ratio| {
+            part > 0 && counts.calls >= policy.enough_calls() && rate.is_reached(part, counts.calls)
+        };
+        policy
+            .failure_rate
+            .is_some_and(|rate| reached(counts.failures, rate))
+            || policy
+                .slow_calls
+                .is_some_and(|slow| reached(counts.slow, slow.rate))
+    }
+
+    fn is_slow(&self, took: Option<Duration>) -> bool {
+        match (self.policy.slow_calls, took) {
+            (Some(slow), Some(took)) => slow.is_slow(took),
+            _ => false,
+        }
+    }
+
+    fn probe_succeeded(&mut self, now: Instant) {
+        if let State::HalfOpen(probes) = &mut self.state {
+            probes.succeeded += 1;
+            if probes.succeeded == self.policy.probes.get() {
+                self.enter(State::Closed { since: now }); // ## HalfOpen => Closed
+            }
+        }
+    }
+
+    fn open(&mut self, at_least: Duration, now: Instant, sample: f64) {
+        let closed_for = match self.state {
+            State::Closed { since } => Some(now.saturating_duration_since(since)),
+            _ => None,
+        };
+        let wait = self.wait.next(&self.policy, closed_for, sample);
+        self.enter(State::Open {
+            until: now.checked_add(wait.max(at_least)),
+        });
+    }
+
+    fn enter(&mut self, state: State) {
+        self.state = state;
+        self.era = Admission::after(self.era);
+        self.consecutive = 0;
+        self.tally.clear();
+    }
+}
+
+/// When something is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    At(Instant),
+    Never,
+}
+
+/// What a refused call is told while probes are under way: nobody knows how long they take.
+pub(crate) const PROBING: Duration = Duration::from_secs(1);
+
+// ===== impl Probes =====
+
+impl Probes {
+    const fn taken(&self) -> u32 {
+        self.under_way + self.succeeded
+    }
+
+    fn has_overrun(&self, now: Instant) -> bool {
+        self.under_way > 0 && self.lease.is_some_and(|end| now >= end)
+    }
+}

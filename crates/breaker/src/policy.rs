@@ -1,0 +1,203 @@
+//! When a circuit opens, for how long, and what closes it.
+
+use std::num::{NonZeroU16, NonZeroU32};
+use std::time::Duration;
+
+use buttress_core::Ratio;
+
+/// When a circuit opens, for how long, and what closes it: plain data.
+///
+/// # Defaults
+///
+/// | setting | value | why |
+/// |---|---|---|
+/// | [`consecutive_failures`](Self::consecutive_failures) | 5 | an upstream that is gone is noticed at once |
+/// | [`failure_rate`](Self::failure_rate) | 50 % | one that fails half the time is noticed, too |
+/// | [`slow_calls`](Self::slow_calls) | off | what is slow depends on the upstream |
+/// | [`window`](Self::window) | the last 60 s | long enough for a rate, short enough to forget |
+/// | [`minimum_calls`](Self::minimum_calls) | 10 | fewer make no rate |
+/// | [`open_wait`](Self::open_wait) | 30 s to 300 s | half a minute is what a restart takes |
+/// | [`probes`](Self::probes) | 1 | a recovering upstream needs no crowd |
+/// | [`abandon_after`](Self::abandon_after) | 30 s | who leaves sooner may just have changed his mind |
+/// | [`single_credential`](Self::single_credential) | off | one unpaid key shall not close the door for all |
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Policy {
+    pub(crate) consecutive_failures: Option<NonZeroU32>,
+    pub(crate) failure_rate: Option<Ratio>,
+    pub(crate) slow_calls: Option<SlowCalls>,
+    pub(crate) window: Window,
+    pub(crate) minimum_calls: NonZeroU32,
+    pub(crate) open_wait: Duration,
+    pub(crate) max_open_wait: Duration,
+    pub(crate) probes: NonZeroU32,
+    pub(crate) abandon_after: Option<Duration>,
+    pub(crate) single_credential: bool,
+}
+
+/// Which calls the rates are taken of. It slides: what leaves it no longer counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Window {
+    /// Those that ended within this time, in ten buckets: what is older than nine tenths of it may be
+    /// forgotten already. Takes the same memory and time however many calls there are.
+    Time(Duration),
+    /// The last so many.
+    Calls(NonZeroU16),
+}
+
+/// When a circuit opens because calls are slow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SlowCalls {
+    pub(crate) longer_than: Duration,
+    pub(crate) rate: Ratio,
+}
+
+// ===== impl Policy =====
+
+impl Policy {
+    /// The [defaults](Self#defaults).
+    pub const DEFAULT: Self = Self {
+        consecutive_failures: NonZeroU32::new(5),
+        failure_rate: Some(Ratio::percent(50)),
+        slow_calls: None,
+        window: Window::Time(Duration::from_secs(60)),
+        minimum_calls: NonZeroU32::new(10).expect("10 is not 0"),
+        open_wait: Duration::from_secs(30),
+        max_open_wait: Duration::from_secs(300),
+        probes: NonZeroU32::MIN,
+        abandon_after: Some(Duration::from_secs(30)),
+        single_credential: false,
+    };
+
+    /// Opens after so many failures in a row. `None`: never for that. Default: 5.
+    #[must_use]
+    pub const fn consecutive_failures(mut self, failures: Option<NonZeroU32>) -> Self {
+        self.consecutive_failures = failures;
+        self
+    }
+
+    /// Opens when at least this share of the [window](Self::window) has failed, and it holds the
+    /// [`minimum_calls`](Self::minimum_calls). `None`: never for that. Default: 50 %.
+    ///
+    /// Without a failure it does not open, not even at zero.
+    #[must_use]
+    pub const fn failure_rate(mut self, rate: Option<Ratio>) -> Self {
+        self.failure_rate = rate;
+        self
+    }
+
+    /// Opens when at least a share of the [window](Self::window) has been slow, and it holds the
+    /// [`minimum_calls`](Self::minimum_calls); and a probe that is slow has failed. Default: off.
+    #[must_use]
+    pub const fn slow_calls(mut self, slow: Option<SlowCalls>) -> Self {
+        self.slow_calls = slow;
+        self
+    }
+
+    /// What the rates are taken of. Default: the last 60 s.
+    ///
+    /// # Panics
+    /// At a window of no time. In a `const` it does not compile.
+    #[must_use]
+    pub const fn window(mut self, window: Window) -> Self {
+        if let Window::Time(time) = window {
+            assert!(!time.is_zero(), "a window of no time holds no calls");
+        }
+        self.window = window;
+        self
+    }
+
+    /// Fewer calls make no rate. Default: 10. A window of the last so many calls that is smaller than this
+    /// need only be full.
+    #[must_use]
+    pub const fn minimum_calls(mut self, calls: NonZeroU32) -> Self {
+        self.minimum_calls = calls;
+        self
+    }
+
+    /// How long the circuit stays open at first, and at most. Default: 30 s, 300 s.
+    ///
+    /// The wait grows by half each time a probe fails, up to `max`, and begins anew once the circuit has been
+    /// closed for as long as it last was open. Jitter makes it up to a tenth longer. It is never shorter
+    /// than the upstream's hint, of which a day is believed.
+    #[must_use]
+    pub const fn open_wait(mut self, first: Duration, max: Duration) -> Self {
+        self.open_wait = first;
+        self.max_open_wait = max;
+        self
+    }
+
+    /// How many calls are let through to find out whether the upstream is back: all of them must succeed.
+    /// Default: 1.
+    #[must_use]
+    pub const fn probes(mut self, probes: NonZeroU32) -> Self {
+        self.probes = probes;
+        self
+    }
+
+    /// A caller that goes away after having waited so long for the first content has seen a failure; who
+    /// leaves sooner, or later, says nothing. `None`: never. Default: 30 s.
+    #[must_use]
+    pub const fn abandon_after(mut self, wait: Option<Duration>) -> Self {
+        self.abandon_after = wait;
+        self
+    }
+
+    /// Whether all calls of this circuit carry the same credential. Default: no.
+    ///
+    /// Only then is it the circuit's business what the upstream says of a credential: with nothing left
+    /// of its quota the circuit opens at once, for as long as the upstream says, or else for the longest wait;
+    /// being throttled counts in the failure rate, though not as one of the failures in a row, and
+    /// fails a probe. Otherwise neither counts.
+    #[must_use]
+    pub const fn single_credential(mut self, single: bool) -> Self {
+        self.single_credential = single;
+        self
+    }
+
+    pub(crate) fn has_waited_long(&self, waited: Option<Duration>) -> bool {
+        match (self.abandon_after, waited) {
+            (Some(limit), Some(waited)) => waited >= limit,
+            _ => false,
+        }
+    }
+
+    /// How long a probe may take: after that it has failed, whatever became of it.
+    pub(crate) fn lease(&self) -> Duration {
+        self.open_wait.max(MIN_LEASE)
+    }
+
+    /// How many calls make a rate.
+    pub(crate) fn enough_calls(&self) -> u32 {
+        let minimum = self.minimum_calls.get();
+        match self.window {
+            Window::Time(_) => minimum,
+            Window::Calls(calls) => minimum.min(u32::from(calls.get())),
+        }
+    }
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
+/// An answer may take its time even where the open wait is short.
+const MIN_LEASE: Duration = Duration::from_secs(30);
+
+// ===== impl SlowCalls =====
+
+impl SlowCalls {
+    /// At this `rate` of calls that take `longer_than` that for their head or, where a body is watched, for
+    /// their first content.
+    ///
+    /// Measured in milliseconds, from when the call was first pending.
+    #[must_use]
+    pub const fn new(longer_than: Duration, rate: Ratio) -> Self {
+        Self { longer_than, rate }
+    }
+
+    pub(crate) fn is_slow(self, took: Duration) -> bool {
+        took > self.longer_than
+    }
+}

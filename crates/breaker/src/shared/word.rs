@@ -1,0 +1,48 @@
+//! What a call needs to know of a circuit, in one word.
+
+use crate::circuit::{Admission, CircuitState, ERA_SHIFT};
+
+/// The era, and a tag.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Word(pub(crate) u32);
+
+/// Closed, and a success changes nothing but the counts. Zero, so that the word then is the admission of a
+/// call.
+const CALM: u32 = 0;
+/// Closed, and a success may change something.
+const STIRRED: u32 = 1;
+const OPEN: u32 = 2;
+const HALF_OPEN: u32 = 3;
+const TAG: u32 = 3;
+
+impl Word {
+    pub(crate) fn new(era: u32, state: CircuitState, calm: bool) -> Self {
+        let tag = match state {
+            CircuitState::ForcedClosed => CALM,
+            CircuitState::Closed if calm => CALM,
+            CircuitState::Closed => STIRRED,
+            CircuitState::Open | CircuitState::ForcedOpen => OPEN,
+            CircuitState::HalfOpen => HALF_OPEN,
+        };
+        Self(era << ERA_SHIFT | tag)
+    }
+
+    /// The admission of a call, if the circuit is closed.
+    #[inline]
+    pub(crate) const fn admission(self) -> Option<Admission> {
+        match self.0 & TAG {
+            CALM | STIRRED => Some(Admission::call(self.0 >> ERA_SHIFT)),
+            _ => None,
+        }
+    }
+
+    /// Whether a success of this call changes nothing but the counts.
+    #[inline]
+    pub(crate) const fn is_calm_for(self, admission: Admission) -> bool {
+        self.0 == admission.bits()
+    }
+
+    pub(crate) const fn is_half_open(self) -> bool {
+        self.0 & TAG == HALF_OPEN
+    }
+}
