@@ -15,6 +15,20 @@ pub(crate) fn decimal(value: &[u8], unit: Unit) -> Option<Duration> {
     nanoseconds(value, unit).map(from_nanoseconds)
 }
 
+/// A number of seconds: ASCII digits with an optional decimal fraction, and nothing else.
+///
+/// Rounded up to the next nanosecond; [`Duration::MAX`] for what is larger.
+#[must_use]
+pub fn seconds(value: &[u8]) -> Option<Duration> {
+    decimal(value, SECOND)
+}
+
+/// As [`seconds`], of milliseconds.
+#[must_use]
+pub fn milliseconds(value: &[u8]) -> Option<Duration> {
+    decimal(value, MILLISECOND)
+}
+
 /// A length of time as Go prints it: `6m0s`, `2m59.56s`, `12ms`.
 pub(crate) fn go(value: &[u8]) -> Option<Duration> {
     let mut rest = value;

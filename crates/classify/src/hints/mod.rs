@@ -11,6 +11,7 @@ use std::time::{Duration, SystemTime};
 use http::{HeaderMap, HeaderName};
 
 pub(crate) use duration::protobuf as protobuf_duration;
+pub use duration::{milliseconds, seconds};
 pub use pushback::Pushback;
 pub use rate_limits::{RateLimit, RateLimits, rate_limits};
 pub use rfc3339::parse as rfc3339;

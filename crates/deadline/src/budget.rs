@@ -1,0 +1,7 @@
+//! The whole time of a call.
+
+mod layer;
+mod service;
+
+pub use layer::{InvalidBudget, TimeoutBudgetLayer};
+pub use service::{Budget, TimeoutBudget};

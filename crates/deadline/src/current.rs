@@ -1,0 +1,96 @@
+//! The deadline of the call that is being worked on, known to everybody inside of it.
+
+use std::cell::Cell;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use buttress_core::Deadline;
+use pin_project_lite::pin_project;
+
+thread_local! {
+    /// Set while a future or a body inside of a budget is polled, as a task-local is: a task that waits
+    /// leaves nothing behind on its thread.
+    static CURRENT: Cell<Option<Deadline>> = const { Cell::new(None) };
+}
+
+/// The deadline of the call that this code works on, if it runs inside of a
+/// [`TimeoutBudgetLayer`](crate::TimeoutBudgetLayer).
+///
+/// That is the inner service's call, its future and its body, on whatever thread they are polled. A
+/// spawned task is outside of it: see [`carry`].
+#[must_use]
+#[inline]
+pub fn current() -> Option<Deadline> {
+    CURRENT.get()
+}
+
+/// Takes the current deadline along to where it would be lost: into a task that is spawned.
+///
+/// Nobody ends that task at the deadline. The calls that it makes through layers of ours end with it.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), tokio::task::JoinError> {
+/// use buttress_deadline::{carry, current};
+///
+/// # #[allow(clippy::disallowed_methods, reason = "an example of an application")]
+/// let background = tokio::spawn(carry(async { current() }));
+/// assert_eq!(background.await?, None, "there was none here");
+/// # Ok(())
+/// # }
+/// ```
+pub fn carry<F: Future>(future: F) -> Carry<F> {
+    Carry {
+        // Whoever enforces it out here does not reach in there.
+        deadline: current().map(|deadline| Deadline::at(deadline.instant())),
+        future,
+    }
+}
+
+pin_project! {
+    /// The future of [`carry`].
+    pub struct Carry<F> {
+        deadline: Option<Deadline>,
+        #[pin]
+        future: F,
+    }
+}
+
+impl<F: Future> Future for Carry<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        within(*this.deadline, || this.future.poll(cx))
+    }
+}
+
+impl<F> fmt::Debug for Carry<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Carry")
+            .field("deadline", &self.deadline)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Does something under this deadline. Under none, what is current stays so.
+#[inline]
+pub(crate) fn within<T>(deadline: Option<Deadline>, work: impl FnOnce() -> T) -> T {
+    let Some(deadline) = deadline else {
+        return work();
+    };
+    let _restored = Restore(CURRENT.replace(Some(deadline)));
+    work()
+}
+
+/// Puts back what was current before, even if the work panics.
+struct Restore(Option<Deadline>);
+
+impl Drop for Restore {
+    #[inline]
+    fn drop(&mut self) {
+        CURRENT.set(self.0);
+    }
+}

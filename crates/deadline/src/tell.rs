@@ -1,0 +1,83 @@
+//! Telling the next hop how long it has.
+
+use std::time::Duration;
+
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::grpc_timeout;
+use crate::hint::EXPECTED;
+
+/// Writes what is left into the headers of a request, rounded down.
+///
+/// A gRPC request is always told, another one if it is to be (`announce`). Whatever a request says already,
+/// in however many lines, was said for a hop before and is replaced.
+pub(crate) fn tell(headers: &mut HeaderMap, left: Duration, announce: bool) {
+    let (mut grpc, mut says_grpc, mut says_expected) = (false, false, false);
+    for (name, value) in &*headers {
+        match name.as_str() {
+            "content-type" if *name == CONTENT_TYPE => {
+                grpc |= value.as_bytes().starts_with(b"application/grpc");
+            }
+            "grpc-timeout" => says_grpc = true,
+            EXPECTED => says_expected = true,
+            _ => {}
+        }
+    }
+    if grpc || says_grpc {
+        if let Some(value) = grpc_timeout::format(left) {
+            headers.insert(GRPC_TIMEOUT, value);
+        }
+    }
+    if (announce && !grpc) || says_expected {
+        let millis = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
+        headers.insert(EXPECTED_NAME, HeaderValue::from(millis));
+    }
+}
+
+/// The least that any of these headers can say.
+pub(crate) const LEAST: Duration = Duration::from_millis(1);
+
+const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
+const EXPECTED_NAME: HeaderName = HeaderName::from_static(EXPECTED);
+
+#[cfg(test)]
+mod tests {
+    use super::{Duration, HeaderMap, tell};
+
+    fn told(given: &[(&'static str, &'static str)], announce: bool) -> Vec<(String, String)> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in given {
+            headers.append(*name, value.parse().unwrap());
+        }
+        tell(&mut headers, Duration::from_micros(1_999_999), announce);
+        let text = |(name, value): (&http::HeaderName, &http::HeaderValue)| {
+            (name.to_string(), value.to_str().unwrap().to_owned())
+        };
+        headers.iter().map(text).collect()
+    }
+
+    #[test]
+    fn a_grpc_request_is_told_and_another_only_if_it_is_to_be() {
+        let grpc = ("content-type", "application/grpc+proto");
+        let header = ("grpc-timeout".to_owned(), "1999999u".to_owned());
+        assert!(told(&[grpc], false).contains(&header));
+        assert_eq!(told(&[grpc], true).len(), 2);
+        assert_eq!(told(&[], false), []);
+        let header = (super::EXPECTED.to_owned(), "1999".to_owned());
+        assert_eq!(told(&[], true), [header]);
+    }
+
+    #[test]
+    fn what_was_said_for_the_hop_before_is_replaced_and_said_once() {
+        let stale = [
+            ("grpc-timeout", "1H"),
+            ("grpc-timeout", "2H"),
+            (super::EXPECTED, "9000"),
+            (super::EXPECTED, "x"),
+        ];
+        let fresh = [("grpc-timeout", "1999999u"), (super::EXPECTED, "1999")];
+        let fresh = fresh.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        assert_eq!(told(&stale, false), fresh);
+    }
+}
