@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::process::Stdio;
 
 use tokio::process::Command;
+use tokio::task::JoinSet;
 
 use crate::harness::soon;
 use crate::report::{self, Report, missing};
@@ -67,8 +68,22 @@ pub(crate) const EVENTSOURCE_PARSER: Client = client(
     "read_eventsource_parser.js",
 );
 
-/// The libraries of the providers.
+/// The providers' own libraries.
 pub(crate) const SDKS: [Client; 4] = [OPENAI_PYTHON, OPENAI_NODE, ANTHROPIC_PYTHON, ANTHROPIC_NODE];
+
+/// Those that read events of any kind.
+pub(crate) const READERS: [Client; 3] = [HTTPX_SSE, EVENTSOURCE, EVENTSOURCE_PARSER];
+
+/// Lets them all do something at once.
+pub(crate) async fn at_once<F>(clients: &[Client], act: fn(Client) -> F)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let mut acts: JoinSet<()> = clients.iter().copied().map(act).collect();
+    while let Some(done) = acts.join_next().await {
+        done.unwrap();
+    }
+}
 
 /// The exit code of a script that does not find its package.
 const MISSING: i32 = 77;
