@@ -3,6 +3,7 @@
 mod circuit;
 mod clock;
 mod error;
+mod event;
 mod permit;
 mod policy;
 mod shared;

@@ -35,9 +35,24 @@ impl Permit {
         }
     }
 
-    /// The call is pending. Reads the clock the first time, and never again.
+    /// Only the head of the answer matters: it will have no body, or none that could be judged.
+    pub(crate) fn decide_at_head(&mut self) {
+        self.age = self.age.head_only();
+    }
+
+    pub(crate) const fn is_decided_at_head(&self) -> bool {
+        self.age.is_head_only()
+    }
+
+    /// The call is pending: an answer, or its first content, is waited for. Reads the clock the first time, and
+    /// never again.
     #[inline]
-    pub(crate) fn pending(&mut self, now: impl FnOnce() -> Instant) {
+    pub(crate) fn waiting(&mut self) {
+        self.waiting_at(clock::now);
+    }
+
+    #[inline]
+    pub(crate) fn waiting_at(&mut self, now: impl FnOnce() -> Instant) {
         if self.age.is_never_pending() {
             self.first_pending(now());
         }
@@ -46,25 +61,25 @@ impl Permit {
     fn first_pending(&mut self, now: Instant) {
         let core = self.core();
         core.turn(now);
-        self.age = Age::since(core.millis(now));
+        self.age = self.age.since(core.millis(now));
     }
 
     /// The first content of the answer has come.
     pub(crate) fn content(&mut self, now: impl FnOnce() -> Instant) {
         let times = self.core().policy().slow_calls.is_some() && self.age.is_waiting();
         if !times && !self.admission.is_probe() {
-            self.age = Age::content_after(None);
+            self.age = self.age.content_after(None);
             return;
         }
         let now = now();
         let core = self.core();
         let took = self.age.took(core.millis(now));
         if self.admission.is_probe() {
-            self.admission = core.with(now, |circuit, sample| {
+            self.admission = core.with(now, None, |circuit, sample| {
                 circuit.first_content(self.admission, took, now, sample)
             });
         }
-        self.age = Age::content_after(took);
+        self.age = self.age.content_after(took);
     }
 
     /// The call has ended. One that was never pending reads the clock at every 64th success, if it went well.
@@ -117,7 +132,7 @@ impl Permit {
         if bearing == Bearing::Neutral && !self.admission.is_probe() {
             return;
         }
-        core.with(now, |circuit, sample| {
+        core.with(now, Some(outcome), |circuit, sample| {
             circuit.record(self.admission, outcome, took, now, sample);
         });
     }
@@ -133,6 +148,7 @@ impl Report for Permit {
         self.content(clock::now);
     }
 
+    #[inline]
     fn report(self, outcome: Outcome) {
         self.settle(&outcome, clock::now);
     }

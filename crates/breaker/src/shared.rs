@@ -5,12 +5,17 @@ mod word;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use tokio::sync::watch;
+
+use crate::circuit::{Circuit, CircuitState};
+use crate::clock;
 use crate::error::CircuitOpen;
 use crate::permit::Permit;
 use crate::policy::Policy;
 use crate::stripes::{Stripe, stripes_for_this_machine};
+use crate::window::Counts;
 
 pub(crate) use self::core::Core;
 
@@ -30,14 +35,15 @@ pub(crate) struct Shared {
 
 impl Shared {
     /// A circuit for many threads at a time.
-    pub(crate) fn new(policy: Policy, name: Option<Arc<str>>, epoch: Instant) -> Self {
-        Self::with_stripes(policy, name, epoch, stripes_for_this_machine(MOST_STRIPES))
+    pub(crate) fn new(policy: Policy, name: Option<Arc<str>>) -> Self {
+        let stripes = stripes_for_this_machine(MOST_STRIPES);
+        Self::with_stripes(policy, name, clock::now(), stripes)
     }
 
     /// One of many circuits: fewer threads meet at each, and it takes less memory.
-    pub(crate) fn keyed(policy: Policy, name: Option<Arc<str>>, epoch: Instant) -> Self {
-        let stripes = stripes_for_this_machine(MOST_STRIPES_OF_A_KEY);
-        Self::with_stripes(policy, name, epoch, stripes)
+    pub(crate) fn one_of_many(policy: Policy, name: Option<Arc<str>>) -> Self {
+        let stripes = stripes_for_this_machine(MOST_STRIPES_OF_MANY);
+        Self::with_stripes(policy, name, clock::now(), stripes)
     }
 
     pub(crate) fn with_stripes(
@@ -60,14 +66,75 @@ impl Shared {
 
     /// Lets a call through, or not. Reads the clock only if the circuit is not closed.
     #[inline]
-    pub(crate) fn acquire(&self, now: impl FnOnce() -> Instant) -> Result<Permit, CircuitOpen> {
+    pub(crate) fn acquire(&self) -> Result<Permit, CircuitOpen> {
+        self.acquire_at(clock::now)
+    }
+
+    #[inline]
+    pub(crate) fn acquire_at(&self, now: impl FnOnce() -> Instant) -> Result<Permit, CircuitOpen> {
         let stripe = Stripe::of_this_thread(&self.stripes);
         let admission = stripe.core.admit(now)?;
         Ok(Permit::new(Arc::clone(stripe), admission))
     }
 
+    /// The refusal that a call would get now. Takes no lock, and no probe's place.
+    #[inline]
+    pub(crate) fn refusal(&self) -> Option<CircuitOpen> {
+        self.core().refusal(clock::now)
+    }
+
+    pub(crate) fn force_open(&self) {
+        let now = clock::now();
+        self.core()
+            .with(now, None, |circuit, _| circuit.force_open());
+    }
+
+    pub(crate) fn force_closed(&self) {
+        let now = clock::now();
+        self.core()
+            .with(now, None, |circuit, _| circuit.force_closed());
+    }
+
+    pub(crate) fn reset(&self) {
+        let now = clock::now();
+        self.core().with(now, None, |circuit, _| circuit.reset(now));
+    }
+
+    pub(crate) fn name(&self) -> Option<&Arc<str>> {
+        self.core().name()
+    }
+
+    pub(crate) fn policy(&self) -> &Policy {
+        self.core().policy()
+    }
+
+    pub(crate) fn state(&self) -> CircuitState {
+        self.core().look(Circuit::state)
+    }
+
+    /// What the window holds, and what the stripes have counted for it.
+    pub(crate) fn counts(&self) -> Counts {
+        let now = clock::now();
+        self.core()
+            .with(now, None, |circuit, _| circuit.counts(now))
+    }
+
+    pub(crate) fn consecutive_failures(&self) -> u32 {
+        self.core().look(Circuit::consecutive_failures)
+    }
+
+    pub(crate) fn left(&self) -> Option<Duration> {
+        let now = clock::now();
+        self.core().look(|circuit| circuit.left(now))
+    }
+
+    pub(crate) fn watch(&self) -> watch::Receiver<CircuitState> {
+        self.core().watch()
+    }
+
     /// What all stripes lead to.
-    pub(crate) fn core(&self) -> &Arc<Core> {
+    #[inline]
+    pub(crate) fn core(&self) -> &Core {
         &self.stripes[0].core
     }
 }
@@ -81,4 +148,4 @@ impl fmt::Debug for Shared {
 /// With more cores than this some share a stripe.
 const MOST_STRIPES: usize = 16;
 /// A stripe is half a kilobyte, and there may be ten thousand keys.
-const MOST_STRIPES_OF_A_KEY: usize = 4;
+const MOST_STRIPES_OF_MANY: usize = 4;

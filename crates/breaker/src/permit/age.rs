@@ -1,39 +1,54 @@
-//! How long a call has waited, in four bytes.
+//! How far a call has come, in four bytes.
 
 use std::time::Duration;
 
 /// How long a call has waited for its first content.
 ///
-/// Never pending, or pending since a moment, or content has come after a time, or the call is settled. Moments and
-/// times are milliseconds in 31 bits, which come round after 24 days.
+/// It was never pending; or it has been since a moment; or content has come after a time; or the call is settled.
+/// Moments and times are milliseconds in 30 bits, which come round after 12 days.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Age(u32);
+
+/// The time that the lower bits say is not a moment, but how long it took.
+const CONTENT: u32 = 1 << 31;
+/// The answer ends with its head: kept here, since there is room for a bit.
+const HEAD_ONLY: u32 = 1 << 30;
+const MILLIS: u32 = HEAD_ONLY - 1;
 
 impl Age {
     pub(crate) const NEVER_PENDING: Self = Self(0);
     pub(crate) const SETTLED: Self = Self(u32::MAX);
 
-    pub(crate) const fn since(millis: u32) -> Self {
+    pub(crate) const fn since(self, millis: u32) -> Self {
         let millis = millis & MILLIS;
-        Self(if millis == 0 { 1 } else { millis })
+        // Zero says never.
+        Self(self.0 & HEAD_ONLY | if millis == 0 { 1 } else { millis })
     }
 
     /// Content has come, so long after the call was first pending.
-    pub(crate) const fn content_after(took: Option<Duration>) -> Self {
+    pub(crate) const fn content_after(self, took: Option<Duration>) -> Self {
         let millis = match took {
             Some(took) => took.as_millis(),
             None => 0,
         };
-        // All but the greatest, which says settled.
+        // All bits set would say settled.
         let most = (MILLIS - 1) as u128;
-        #[expect(clippy::cast_possible_truncation, reason = "at most 31 bits")]
+        #[expect(clippy::cast_possible_truncation, reason = "at most 30 bits")]
         let millis = if millis > most { most } else { millis } as u32;
-        Self(CONTENT | millis)
+        Self(self.0 & HEAD_ONLY | CONTENT | millis)
+    }
+
+    pub(crate) const fn head_only(self) -> Self {
+        Self(self.0 | HEAD_ONLY)
+    }
+
+    pub(crate) const fn is_head_only(self) -> bool {
+        self.0 & HEAD_ONLY != 0
     }
 
     #[inline]
     pub(crate) const fn is_never_pending(self) -> bool {
-        self.0 == Self::NEVER_PENDING.0
+        self.0 & !HEAD_ONLY == 0
     }
 
     #[inline]
@@ -60,37 +75,48 @@ impl Age {
     }
 }
 
-const CONTENT: u32 = 1 << 31;
-const MILLIS: u32 = CONTENT - 1;
-
 #[cfg(all(test, not(buttress_loom)))]
 mod tests {
     use std::time::Duration;
 
     use super::Age;
 
+    const NEW: Age = Age::NEVER_PENDING;
+
     #[test]
     fn an_age_is_the_time_since_the_call_was_first_pending() {
-        assert_eq!(Age::NEVER_PENDING.took(7), None);
-        assert_eq!(Age::since(5).took(7), Some(Duration::from_millis(2)));
-        assert_eq!(Age::since(5).took(5), Some(Duration::ZERO));
+        assert_eq!(NEW.took(7), None);
+        assert_eq!(NEW.since(5).took(7), Some(Duration::from_millis(2)));
+        assert_eq!(NEW.since(5).took(5), Some(Duration::ZERO));
     }
 
     #[test]
     fn an_age_goes_on_where_the_milliseconds_come_round() {
-        let before = (1 << 31) - 10;
-        for round in [0, 1 << 31] {
-            let age = Age::since(before);
+        let before = (1 << 30) - 10;
+        for round in [0, 1 << 30, 3 << 30] {
+            let age = NEW.since(before);
             assert_eq!(age.took(round + 5), Some(Duration::from_millis(15)));
         }
     }
 
     #[test]
     fn content_stops_the_clock() {
-        let age = Age::content_after(Some(Duration::from_millis(40)));
+        let age = NEW.since(5).content_after(Some(Duration::from_millis(40)));
         assert!(!age.is_waiting() && !age.is_never_pending());
         assert_eq!(age.took(1_000_000), Some(Duration::from_millis(40)));
-        assert!(!Age::content_after(Some(Duration::MAX)).is_settled());
-        assert!(!Age::content_after(None).is_settled());
+        for took in [Some(Duration::MAX), None] {
+            assert!(!NEW.head_only().content_after(took).is_settled());
+        }
+    }
+
+    #[test]
+    fn the_bit_for_heads_disturbs_nothing() {
+        let age = NEW.head_only();
+        assert!(age.is_head_only() && age.is_never_pending() && !age.is_waiting());
+        let age = age.since(3);
+        assert!(age.is_head_only() && age.is_waiting());
+        assert_eq!(age.took(10), Some(Duration::from_millis(7)));
+        assert!(age.content_after(None).is_head_only());
+        assert!(!NEW.is_head_only());
     }
 }

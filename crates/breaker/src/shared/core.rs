@@ -4,15 +4,17 @@ use std::fmt;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
-use buttress_core::Sampler;
+use buttress_core::{Outcome, Sampler};
+use tokio::sync::watch;
 
 use crate::circuit::{Admission, Circuit, CircuitState, End, PROBING};
 use crate::clock::nanos_since;
 use crate::error::CircuitOpen;
+use crate::event;
 use crate::policy::Policy;
 use crate::shared::word::Word;
 use crate::stripes::Counter;
-use crate::sync::{AtomicU32, AtomicU64, Mutex, Ordering};
+use crate::sync::{AtomicU32, AtomicU64, Mutex, MutexGuard, Ordering};
 
 pub(crate) struct Core {
     word: AtomicU32,
@@ -24,8 +26,14 @@ pub(crate) struct Core {
     policy: Policy,
     name: Option<Arc<str>>,
     counters: Box<[Counter]>,
-    circuit: Mutex<Circuit>,
+    behind: Mutex<Locked>,
     sampler: Sampler,
+}
+
+struct Locked {
+    circuit: Circuit,
+    /// Made when the first one asks for it.
+    transitions: Option<watch::Sender<CircuitState>>,
 }
 
 impl Core {
@@ -44,7 +52,10 @@ impl Core {
             policy,
             name,
             counters: (0..counters).map(|_| Counter::new()).collect(),
-            circuit: Mutex::new(circuit),
+            behind: Mutex::new(Locked {
+                circuit,
+                transitions: None,
+            }),
             sampler: Sampler::new(),
         }
     }
@@ -80,25 +91,45 @@ impl Core {
     /// Not closed: refuses without the lock while there is nothing to decide.
     #[cold]
     fn ask(&self, word: Word, now: Instant) -> Result<Admission, CircuitOpen> {
+        match self.refusal_of(word, now) {
+            Some(refusal) => Err(refusal),
+            None => self
+                .with(now, None, |circuit, sample| circuit.admit(now, sample))
+                .map_err(|refusal| refusal.of(self.name())),
+        }
+    }
+
+    /// The refusal that a call would get now. Takes no lock, and no probe's place.
+    #[inline]
+    pub(crate) fn refusal(&self, now: impl FnOnce() -> Instant) -> Option<CircuitOpen> {
+        let word = self.word();
+        match word.admission() {
+            Some(_) => None,
+            None => self.refusal_of(word, now()),
+        }
+    }
+
+    fn refusal_of(&self, word: Word, now: Instant) -> Option<CircuitOpen> {
         let until = self.shut_until.load(Ordering::Relaxed);
         let left = until.saturating_sub(nanos_since(self.epoch, now));
-        if left > 0 {
-            let left = match (until, word.is_half_open()) {
-                (u64::MAX, false) => self.policy.open_wait,
-                (_, false) => Duration::from_nanos(left),
-                (_, true) => Duration::from_nanos(left).min(PROBING),
-            };
-            return Err(CircuitOpen::new(left).of(self.name()));
+        if left == 0 {
+            return None;
         }
-        self.with(now, |circuit, sample| circuit.admit(now, sample))
-            .map_err(|refusal| refusal.of(self.name()))
+        let left = if word.is_half_open() {
+            Duration::from_nanos(left).min(PROBING)
+        } else if until == u64::MAX {
+            self.policy.open_wait
+        } else {
+            Duration::from_nanos(left)
+        };
+        Some(CircuitOpen::new(left).of(self.name()))
     }
 
     /// Turns the window, if a bucket is over.
     #[inline]
     pub(crate) fn turn(&self, now: Instant) {
         if nanos_since(self.epoch, now) >= self.turns_at.load(Ordering::Relaxed) {
-            self.with(now, |circuit, sample| circuit.turn(now, sample));
+            self.with(now, None, |circuit, sample| circuit.turn(now, sample));
         }
     }
 
@@ -108,17 +139,35 @@ impl Core {
         (nanos_since(self.epoch, now) / 1_000_000) as u32
     }
 
-    /// Does something with the circuit, which knows of all that has happened so far.
+    /// Does something with the circuit, which knows of all that has happened so far. `cause` is the outcome
+    /// that is told, if one is.
     #[cold]
-    pub(crate) fn with<T>(&self, now: Instant, f: impl FnOnce(&mut Circuit, f64) -> T) -> T {
-        let mut circuit = self.circuit.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(crate) fn with<T>(
+        &self,
+        now: Instant,
+        cause: Option<&Outcome>,
+        f: impl FnOnce(&mut Circuit, f64) -> T,
+    ) -> T {
+        let mut locked = self.lock();
+        let Locked {
+            circuit,
+            transitions,
+        } = &mut *locked;
         let era = circuit.era();
         circuit.absorb(self.collect(era));
-        let result = f(&mut circuit, self.sampler.sample());
-        if circuit.era() != era {
-            self.collect(circuit.era()); // what has been counted meanwhile is of an era that is over
+        let result = f(circuit, self.sampler.sample());
+        if circuit.era() == era {
+            self.publish(circuit, now);
+            return result;
         }
-        self.publish(&circuit, now);
+        self.collect(circuit.era()); // what has been counted meanwhile is of an era that is over
+        self.publish(circuit, now);
+        let (state, left) = (circuit.state(), circuit.left(now));
+        if let Some(transitions) = transitions {
+            transitions.send_replace(state);
+        }
+        drop(locked); // whoever listens to events may take his time
+        event::changed(self.name.as_deref(), state, cause, left);
         result
     }
 
@@ -142,12 +191,23 @@ impl Core {
         self.word.store(word.0, Ordering::Release);
     }
 
-    /// Where the circuit is.
-    pub(crate) fn state(&self) -> CircuitState {
-        self.circuit
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .state()
+    /// Looks at the circuit as it was left.
+    pub(crate) fn look<T>(&self, f: impl FnOnce(&Circuit) -> T) -> T {
+        f(&self.lock().circuit)
+    }
+
+    /// Follows the transitions.
+    pub(crate) fn watch(&self) -> watch::Receiver<CircuitState> {
+        let mut locked = self.lock();
+        let state = locked.circuit.state();
+        locked
+            .transitions
+            .get_or_insert_with(|| watch::Sender::new(state))
+            .subscribe()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Locked> {
+        self.behind.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -155,7 +215,7 @@ impl fmt::Debug for Core {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Circuit")
             .field("name", &self.name)
-            .field("state", &self.state())
+            .field("state", &self.look(Circuit::state))
             .finish_non_exhaustive()
     }
 }
