@@ -47,11 +47,6 @@ impl Permit {
     /// The call is pending: an answer, or its first content, is waited for. Reads the clock the first time, and
     /// never again.
     #[inline]
-    pub(crate) fn waiting(&mut self) {
-        self.waiting_at(clock::now);
-    }
-
-    #[inline]
     pub(crate) fn waiting_at(&mut self, now: impl FnOnce() -> Instant) {
         if self.age.is_never_pending() {
             self.first_pending(now());
@@ -144,6 +139,11 @@ impl Permit {
 }
 
 impl Report for Permit {
+    #[inline]
+    fn waiting(&mut self) {
+        self.waiting_at(clock::now);
+    }
+
     fn first_content(&mut self) {
         self.content(clock::now);
     }

@@ -1,0 +1,139 @@
+//! The future of a call that was let through, or refused.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use buttress_core::{BoxError, Classify, Report, Verdict, Watch};
+use pin_project_lite::pin_project;
+
+use crate::permit::Permit;
+
+pin_project! {
+    /// The future of a [`CircuitBreaker`](crate::CircuitBreaker) service.
+    ///
+    /// # Cancel safety
+    /// Dropped before its end it gives its place back, a probe's included. The circuit takes that for a
+    /// failure if the call has waited for longer than
+    /// [`abandon_after`](crate::Policy::abandon_after), and otherwise for nothing. Dropped after its end
+    /// it changes nothing: the response carries what is still to be reported.
+    pub struct ResponseFuture<F, C> {
+        #[pin]
+        state: State<F, C>,
+    }
+}
+
+pin_project! {
+    #[project = StateProj]
+    #[project_replace = StateOwned]
+    enum State<F, C> {
+        Calling {
+            #[pin]
+            future: F,
+            permit: Permit,
+            classify: C,
+        },
+        // `None` once it has been said, and after a call has ended.
+        Over { refusal: Option<BoxError> },
+    }
+}
+
+impl<F, C> ResponseFuture<F, C> {
+    #[inline]
+    pub(crate) const fn new(future: F, permit: Permit, classify: C) -> Self {
+        Self {
+            state: State::Calling {
+                future,
+                permit,
+                classify,
+            },
+        }
+    }
+
+    #[inline]
+    pub(crate) const fn refused(refusal: BoxError) -> Self {
+        Self {
+            state: State::Over {
+                refusal: Some(refusal),
+            },
+        }
+    }
+}
+
+impl<F, C, T, E> Future for ResponseFuture<F, C>
+where
+    F: Future<Output = Result<T, E>>,
+    C: Classify<T, E>,
+    E: Into<BoxError>,
+{
+    type Output = Result<<C::Watch as Watch<T>>::Watched<Permit>, BoxError>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut state = self.project().state;
+        let result = match state.as_mut().project() {
+            StateProj::Calling { future, permit, .. } => match future.poll(cx) {
+                Poll::Ready(result) => result,
+                Poll::Pending => {
+                    permit.waiting();
+                    return Poll::Pending;
+                }
+            },
+            StateProj::Over { refusal } => {
+                return Poll::Ready(Err(refusal.take().expect(POLLED_AGAIN)));
+            }
+        };
+        match state.project_replace(State::Over { refusal: None }) {
+            StateOwned::Calling {
+                permit, classify, ..
+            } => Poll::Ready(settle(result, permit, &classify)),
+            StateOwned::Over { .. } => unreachable!("{POLLED_AGAIN}"),
+        }
+    }
+}
+
+const POLLED_AGAIN: &str = "a future is not polled again after it has given its result";
+
+/// Tells the circuit what has become of the call, now or when its body has passed. If the classifier
+/// panics, the permit is dropped.
+#[inline]
+fn settle<T, E, C>(
+    result: Result<T, E>,
+    permit: Permit,
+    classify: &C,
+) -> Result<<C::Watch as Watch<T>>::Watched<Permit>, BoxError>
+where
+    C: Classify<T, E>,
+    E: Into<BoxError>,
+{
+    match (classify.classify(result.as_ref()), result) {
+        (Verdict::Watch(watch), Ok(response)) if !permit.is_decided_at_head() => {
+            Ok(watch.attach(response, permit))
+        }
+        (verdict, Ok(mut response)) => {
+            let outcome = verdict.at_head();
+            permit.report(outcome);
+            if !outcome.is_success() {
+                classify.leave(&mut response, outcome);
+            }
+            Ok(C::Watch::pass(response))
+        }
+        (verdict, Err(error)) => {
+            permit.report(verdict.at_head());
+            Err(error.into())
+        }
+    }
+}
+
+impl<F, C> fmt::Debug for ResponseFuture<F, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = match self.state {
+            State::Calling { .. } => "calling",
+            State::Over { .. } => "over",
+        };
+        f.debug_struct("ResponseFuture")
+            .field("state", &state)
+            .finish_non_exhaustive()
+    }
+}
