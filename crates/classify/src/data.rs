@@ -16,6 +16,8 @@ pub(crate) struct Data {
     pub(crate) may_abort: bool,
     /// How errors of ours are written for its clients.
     pub(crate) error_shape: Shape,
+    /// The names of events that say no more than that the connection lives.
+    pub(crate) pings: &'static [&'static str],
 }
 
 /// A phrase in the message of a 400, where the provider has no better word for it.
@@ -72,6 +74,7 @@ pub(crate) static HTTP: Data = Data {
     idempotency_header: Some("idempotency-key"),
     may_abort: false,
     error_shape: Shape::Problem,
+    pings: &[],
 };
 pub(crate) static GRPC: Data = Data {
     name: "grpc",
@@ -81,6 +84,7 @@ pub(crate) static GRPC: Data = Data {
     idempotency_header: None,
     may_abort: false,
     error_shape: Shape::Problem,
+    pings: &[],
 };
 
 const CONTEXT_LENGTH: &[Phrase] = &[("maximum context length", CONTEXT_WINDOW)];
@@ -100,5 +104,7 @@ const fn llm(
         idempotency_header: None,
         may_abort: false,
         error_shape: Shape::OpenAi,
+        // Anthropic's, and that of OpenAI's responses: behind one door live models of many providers.
+        pings: &["ping", "keepalive"],
     }
 }

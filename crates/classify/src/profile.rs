@@ -137,6 +137,13 @@ impl Profile {
         self.data.idempotency_header
     }
 
+    /// The names of the events of a stream that say no more than that the connection lives. Comments say
+    /// no more than that in any stream, and have no name.
+    #[must_use]
+    pub const fn pings(&self) -> &'static [&'static str] {
+        self.data.pings
+    }
+
     /// What a status means by itself, before headers and body have been looked at.
     #[must_use]
     pub fn meaning(&self, status: StatusCode) -> Outcome {

@@ -3,10 +3,11 @@
 
 use std::time::Duration;
 
+use buttress_body::Observe;
 use buttress_classify::{InvalidStatus, Profile};
-use buttress_core::{Acceptance, Classify, Kind, Outcome, Reason};
+use buttress_core::{Acceptance, Classify, Kind, Outcome, Reason, Sign};
 use bytes::Bytes;
-use http::{Response, StatusCode};
+use http::{HeaderMap, Response, StatusCode};
 use http_body_util::Empty;
 
 type Answer = Response<Empty<Bytes>>;
@@ -248,4 +249,19 @@ fn reasons_of_statuses() {
     ] {
         assert_eq!(meaning(&Profile::OPENAI, status).reason, reason, "{status}");
     }
+}
+
+#[test]
+fn the_pings_of_a_profile_are_no_content_of_its_streams() {
+    let mut head = HeaderMap::new();
+    head.insert("content-type", "text/event-stream".parse().unwrap());
+    for profile in Profile::ALL {
+        for ping in profile.pings() {
+            let event = format!("event: {ping}\ndata: {{\"type\": \"{ping}\"}}\n\n");
+            let mut observer = profile.observer(StatusCode::OK, &head);
+            assert_eq!(observer.data(event.as_bytes()), Sign::Nothing, "{profile:?}");
+        }
+    }
+    assert_eq!(Profile::ANTHROPIC.pings()[0], "ping");
+    assert!(Profile::HTTP.pings().is_empty(), "an event of any name may matter");
 }
