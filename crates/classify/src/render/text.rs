@@ -46,6 +46,8 @@ pub const fn explain(outcome: &Outcome) -> &'static str {
         Some(Reason::CircuitOpen) => "the upstream has been failing and is left alone for now",
         Some(Reason::QueueFull) => "there are too many requests under way",
         Some(Reason::InFlight) => "the same request is under way already",
+        Some(Reason::KeyMissing) => "this request needs an idempotency key",
+        Some(Reason::KeyReused) => "the idempotency key came with another request before",
         _ => of_kind(outcome.kind),
     }
 }
