@@ -1,0 +1,135 @@
+//! A body that says why it ends.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use buttress_core::BoxError;
+use bytes::{Buf, Bytes};
+use http::HeaderMap;
+use http::response::Parts;
+use http_body::{Body, Frame, SizeHint};
+use pin_project_lite::pin_project;
+
+use crate::layer::Settings;
+use crate::manner::Manner;
+use crate::protocol::Protocol;
+
+pin_project! {
+    /// A body of the inner service that says why it fails, or an answer of ours in its place.
+    ///
+    /// Frames, the end and the size are forwarded as they are, as [`Bytes`]. An error ends a gRPC stream
+    /// with trailers in its place; into an event stream it brings an event first, if that has just ended
+    /// one, and then comes itself; then `None`.
+    ///
+    /// # Cancel safety
+    /// Dropping it drops the inner body.
+    pub struct RespondBody<B> {
+        // `None` once it has ended, or where there never was one.
+        #[pin]
+        inner: Option<B>,
+        manner: Manner,
+        // What is said once the inner body is gone.
+        last: Option<Last>,
+    }
+}
+
+/// What a body says last.
+pub(crate) enum Last {
+    Text(Bytes),
+    Event(Bytes, BoxError),
+    Error(BoxError),
+    Trailers(Box<HeaderMap>),
+}
+
+impl<B: Body> RespondBody<B> {
+    /// A body of ours.
+    pub(crate) fn text(text: Bytes) -> Self {
+        Self {
+            inner: None,
+            manner: Manner::Plain,
+            last: (!text.is_empty()).then_some(Last::Text(text)),
+        }
+    }
+
+    /// A body of theirs.
+    #[inline]
+    pub(crate) fn passing(
+        inner: B,
+        head: &Parts,
+        settings: &Arc<Settings>,
+        protocol: Protocol,
+    ) -> Self {
+        Self {
+            manner: Manner::of(&inner, head, settings, protocol),
+            inner: Some(inner),
+            last: None,
+        }
+    }
+}
+
+impl<B> Body for RespondBody<B>
+where
+    B: Body,
+    B::Error: Into<BoxError>,
+{
+    type Data = Bytes;
+    type Error = BoxError;
+
+    #[inline]
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let mut this = self.project();
+        if let Some(inner) = this.inner.as_mut().as_pin_mut() {
+            match ready!(inner.poll_frame(cx)) {
+                Some(Ok(frame)) => {
+                    let frame = frame.map_data(|mut data| data.copy_to_bytes(data.remaining()));
+                    this.manner.passes(&frame);
+                    return Poll::Ready(Some(Ok(frame)));
+                }
+                Some(Err(error)) => *this.last = Some(this.manner.fails(error.into())),
+                None => {}
+            }
+            this.inner.set(None);
+        }
+        Poll::Ready(match this.last.take() {
+            None => None,
+            Some(Last::Text(text)) => Some(Ok(Frame::data(text))),
+            Some(Last::Event(event, error)) => {
+                *this.last = Some(Last::Error(error));
+                Some(Ok(Frame::data(event)))
+            }
+            Some(Last::Error(error)) => Some(Err(error)),
+            Some(Last::Trailers(trailers)) => Some(Ok(Frame::trailers(*trailers))),
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.inner {
+            Some(inner) => inner.is_end_stream(),
+            None => self.last.is_none(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match (&self.inner, &self.last) {
+            (Some(inner), _) => inner.size_hint(),
+            (None, Some(Last::Text(text) | Last::Event(text, _))) => {
+                SizeHint::with_exact(text.len() as u64)
+            }
+            (None, _) => SizeHint::with_exact(0),
+        }
+    }
+}
+
+impl<B> fmt::Debug for RespondBody<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RespondBody")
+            .field("passing", &self.inner.is_some())
+            .field("manner", &self.manner)
+            .finish_non_exhaustive()
+    }
+}
