@@ -72,7 +72,7 @@ pub(crate) fn request(
 }
 
 /// The answer that the client gets.
-pub(crate) fn response(response: Response<Body>) -> Result<Response<Body>, Refusal> {
+pub(crate) fn response<B>(response: Response<B>) -> Result<Response<B>, Refusal> {
     let (mut head, body) = response.into_parts();
     // We asked for no upgrade, so nobody may switch protocols under us.
     if head.status.is_informational() || !plainly_framed(&head.headers) {

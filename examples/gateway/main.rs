@@ -14,6 +14,7 @@ mod demo;
 mod duration;
 mod forward;
 mod last_words;
+mod limit;
 mod log;
 mod proxy;
 mod respond;

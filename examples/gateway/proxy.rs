@@ -42,12 +42,7 @@ impl Gateway {
     ) -> Result<Response<Body>, Refusal> {
         let mut request = forward::request(request, &self.upstream)?;
         request.extensions_mut().insert(attempts);
-        let answer = self
-            .stack
-            .oneshot(request)
-            .await
-            .map_err(Refusal::upstream)?;
-        forward::response(answer)
+        self.stack.oneshot(request).await.map_err(Refusal::upstream)
     }
 }
 

@@ -2,10 +2,10 @@
 //! address.
 
 use std::error::Error;
-use std::io;
+use std::{fmt, io};
 
 use axum::body::Body;
-use buttress::core::{BoxError, chain};
+use buttress::core::{BoxError, Failure, Reason, chain};
 use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue};
 use http::{Response, StatusCode};
 
@@ -39,8 +39,12 @@ impl Refusal {
         }
     }
 
-    /// What the last attempt's failure means to the client.
+    /// What the stack's failure means to the client: the last attempt's, or our own word.
     pub(crate) fn upstream(error: BoxError) -> Self {
+        let error = match error.downcast::<Self>() {
+            Ok(own) => return *own,
+            Err(error) => error,
+        };
         let refusal = if any(&*error, is_clients_body) {
             Self::bad_request("the request's body ended before its time")
         } else if any(&*error, is_timeout) {
@@ -95,6 +99,18 @@ impl Refusal {
     }
 }
 
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.detail)
+    }
+}
+
+impl Error for Refusal {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.cause.as_deref().map(|cause| cause as _)
+    }
+}
+
 /// An error and its causes in one line, for the log.
 pub(crate) fn explain(error: &(dyn Error + 'static)) -> String {
     let mut causes: Vec<String> = chain(error).map(ToString::to_string).collect();
@@ -114,7 +130,9 @@ fn is_clients_body(error: &(dyn Error + 'static)) -> bool {
 }
 
 fn is_timeout(error: &(dyn Error + 'static)) -> bool {
-    error.is::<tower::timeout::error::Elapsed>()
+    let limit = |failure: &Failure| matches!(failure.outcome().reason, Some(Reason::Timeout(_)));
+    error.downcast_ref::<Failure>().is_some_and(limit)
+        || error.is::<tower::timeout::error::Elapsed>()
         || error
             .downcast_ref::<io::Error>()
             .is_some_and(|error| error.kind() == io::ErrorKind::TimedOut)

@@ -7,12 +7,14 @@
 )]
 #![allow(unreachable_pub, reason = "the modules are the program's")]
 
-#[path = "../gateway/args.rs"]
+#[path = "../gateway/args/mod.rs"]
 mod args;
 #[path = "../gateway/duration.rs"]
 mod duration;
 #[path = "../gateway/forward.rs"]
 mod forward;
+#[path = "../gateway/limit.rs"]
+mod limit;
 #[path = "../gateway/log.rs"]
 mod log;
 #[path = "../gateway/respond.rs"]

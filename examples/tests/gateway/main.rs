@@ -12,6 +12,7 @@ mod failing;
 mod flags;
 mod harness;
 mod heads;
+mod heartbeats;
 mod held;
 mod judged;
 mod leaving;

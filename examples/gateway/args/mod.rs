@@ -1,5 +1,7 @@
 //! The command line.
 
+mod streams;
+
 use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -7,12 +9,15 @@ use std::time::Duration;
 
 use buttress::classify::Profile;
 use buttress::core::Backoff;
+use buttress::heartbeat::{Eager, Heartbeat, HeartbeatSseLayer};
 use buttress::judge::JudgeLayer;
 use buttress::retry::RetryLayer;
 use clap::builder::BoolishValueParser;
 use clap::error::ErrorKind;
 use clap::{ArgAction, CommandFactory as _, Parser};
 
+use self::streams::StreamArgs;
+pub(crate) use self::streams::Wants;
 use crate::duration;
 use crate::log::Format;
 use crate::upstream::Upstream;
@@ -26,7 +31,7 @@ const THROTTLED_CAP: Duration = Duration::from_secs(30);
 /// Any method and path is passed on, streaming both ways. Without --upstream a scripted upstream
 /// that misbehaves by chance is started inside, so that it works with no key and no network.
 ///
-/// Durations are a number and a unit: 500ms, 1.5s, 3m, 1h.
+/// Durations are a number and a unit: 500ms, 1.5s, 3m, 1h. A limit may be off.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "gateway")]
 pub(crate) struct Args {
@@ -79,6 +84,9 @@ pub(crate) struct Args {
     #[arg(long, value_name = "BYTES", default_value_t = 64 << 10)]
     hold_bytes: u64,
 
+    #[command(flatten)]
+    streams: StreamArgs,
+
     /// How long a connection upstream may take, TLS included
     #[arg(long, value_name = "D", default_value = "10s", value_parser = duration::parse)]
     pub(crate) connect_timeout: Duration,
@@ -121,6 +129,7 @@ impl Args {
                 "--retry-base {base:?} is above --retry-cap {cap:?}"
             ));
         }
+        self.streams.check()?;
         let mut names = HashSet::new();
         let mut given = self.upstreams.iter().filter_map(Upstream::name);
         match given.find(|name| !names.insert(*name)) {
@@ -149,6 +158,21 @@ impl Args {
             return JudgeLayer::new(self.profile);
         }
         JudgeLayer::llm(self.profile).hold_until_content(self.hold_bytes, self.hold_wait)
+    }
+
+    /// The heartbeats as these flags want them.
+    pub(crate) fn heartbeat(&self) -> HeartbeatSseLayer<Eager<Wants>> {
+        self.streams.heartbeat(self.profile)
+    }
+
+    /// How often they come, if at all.
+    pub(crate) fn heartbeats(&self) -> Heartbeat {
+        self.streams.heartbeats(self.is_scripted())
+    }
+
+    /// Whether the upstream is our own.
+    fn is_scripted(&self) -> bool {
+        self.upstreams.is_empty()
     }
 }
 
