@@ -1,63 +1,82 @@
-//! Five seconds of silence behind an idle limit of one.
+//! Five seconds of silence behind an idle limit of one: cut without heartbeats, whole with them.
 
+use std::path::Path;
 use std::time::Duration;
 
 use buttress_testkit::upstream::{Behaviour, Matcher, Script, Server, Upstream};
 use http::StatusCode;
 
+use crate::harness::{Gateway, until};
 use crate::proxy::{ENVOY, HAPROXY, Kind, NGINX};
 use crate::reader::read;
 
 const SILENCE: Duration = Duration::from_secs(5);
 const TEXT: &str = "data: {\"choices\":[{\"delta\":{\"content\":\"Hi\"}}]}\n\n";
 const DONE: &str = "data: [DONE]\n\n";
+const BEAT: &str = ": keepalive\n\n";
+/// The least that keeps a limit of one second from falling due for five.
+const BEATS: usize = 5;
 
-/// `/silent` falls silent after its first event, `/late` before its head.
-fn script() -> Script {
-    let stream =
-        |events: &[&'static str]| Behaviour::well().pieces("text/event-stream", events.to_vec());
-    let beats = [&[TEXT], &[": beat\n\n"; 12][..], &[DONE]].concat();
-    Script::well()
-        .on(
-            Matcher::path("/silent"),
-            stream(&[TEXT, DONE]).chunk_delay(SILENCE),
-        )
-        .on(
-            Matcher::path("/late"),
-            stream(&[TEXT, DONE]).head_delay(SILENCE),
-        )
-        .on(
-            Matcher::path("/beating"),
-            stream(&beats).chunk_delay(Duration::from_millis(300)),
-        )
+/// Silent after its first event, or before its head.
+async fn upstream() -> Server {
+    let stream = || Behaviour::well().pieces("text/event-stream", [TEXT, DONE]);
+    let script = Script::well()
+        .on(Matcher::path("/silent"), stream().chunk_delay(SILENCE))
+        .on(Matcher::path("/late"), stream().head_delay(SILENCE));
+    Server::start(Upstream::new(script)).await
 }
 
-async fn silence(kind: Kind) {
-    let Some(program) = kind.find() else { return };
-    let server = Server::start(Upstream::new(script())).await;
-    let proxy = kind.start(&program, server.addr()).await;
-    let (silent, late, beating) = tokio::join!(
-        read(proxy.address, "/silent"),
-        read(proxy.address, "/late"),
-        read(proxy.address, "/beating"),
-    );
+async fn is_cut_without_heartbeats(kind: Kind, program: &Path) {
+    let server = upstream().await;
+    let gateway = Gateway::before(server.url(), &["--heartbeat", "off"]).await;
+    let proxy = kind.start(program, gateway.address).await;
+    let (silent, late) =
+        tokio::join!(read(proxy.address, "/silent"), read(proxy.address, "/late"),);
     assert_eq!(silent.status, StatusCode::OK);
-    assert_eq!((silent.body.as_str(), silent.whole), (TEXT, false), "cut");
+    assert_eq!((silent.body.as_str(), silent.whole), (TEXT, false));
     assert_eq!(late.status, StatusCode::GATEWAY_TIMEOUT, "{late:?}");
-    assert!(beating.whole && beating.body.ends_with(DONE), "{beating:?}");
+    until(server.upstream(), |upstream| {
+        upstream.counts().abandoned == 2
+    })
+    .await;
+}
+
+async fn is_whole_with_heartbeats(kind: Kind, program: &Path) {
+    let server = upstream().await;
+    let flags = ["--heartbeat", "300ms", "--heartbeat-eager", "300ms"];
+    let gateway = Gateway::before(server.url(), &flags).await;
+    let proxy = kind.start(program, gateway.address).await;
+    let (silent, late) =
+        tokio::join!(read(proxy.address, "/silent"), read(proxy.address, "/late"),);
+    for seen in [silent, late] {
+        assert_eq!(seen.status, StatusCode::OK);
+        assert!(seen.whole, "{seen:?}");
+        assert_eq!(seen.body.replace(BEAT, ""), [TEXT, DONE].concat());
+        assert!(seen.body.matches(BEAT).count() >= BEATS, "{seen:?}");
+    }
+    assert_eq!(server.upstream().counts().abandoned, 0);
+}
+
+async fn a_silence_survives(kind: Kind) {
+    if let Some(program) = kind.find() {
+        tokio::join!(
+            is_cut_without_heartbeats(kind, &program),
+            is_whole_with_heartbeats(kind, &program),
+        );
+    }
 }
 
 #[tokio::test]
-async fn nginx_cuts_a_silence_unless_something_is_sent() {
-    silence(NGINX).await;
+async fn a_silence_survives_nginx_with_heartbeats_and_only_with_them() {
+    a_silence_survives(NGINX).await;
 }
 
 #[tokio::test]
-async fn haproxy_cuts_a_silence_unless_something_is_sent() {
-    silence(HAPROXY).await;
+async fn a_silence_survives_haproxy_with_heartbeats_and_only_with_them() {
+    a_silence_survives(HAPROXY).await;
 }
 
 #[tokio::test]
-async fn envoy_cuts_a_silence_unless_something_is_sent() {
-    silence(ENVOY).await;
+async fn a_silence_survives_envoy_with_heartbeats_and_only_with_them() {
+    a_silence_survives(ENVOY).await;
 }
