@@ -1,4 +1,126 @@
-//! A Tower layer with the four limits of a stream: first frame, idle, progress, total.
+//! Ends calls and streams that wait for too long, by four limits that tell the cases apart.
+//!
+//! ```
+//! use buttress_core::{Kind, Failure, find};
+//! use buttress_timeout::{IdleElapsed, StreamTimeoutLayer};
+//! use http::{Request, Response};
+//! use http_body_util::BodyExt;
+//! use std::time::Duration;
+//! use tower::{BoxError, Layer, ServiceExt, service_fn};
+//! # use buttress_testkit::body::{ScriptedBody, Step};
+//!
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)]
+//! # async fn main() -> Result<(), BoxError> {
+//! # let stream = || ScriptedBody::new([Step::data("data: In the begin"), Step::Stall]);
+//! // This upstream stalls in the middle of a word.
+//! let client = service_fn(async |_: Request<()>| Ok::<_, BoxError>(Response::new(stream())));
+//! let client = StreamTimeoutLayer::new().idle(Duration::from_secs(90)).layer(client);
+//!
+//! let mut answer = client.oneshot(Request::new(())).await?.into_body();
+//! assert!(answer.frame().await.is_some_and(|frame| frame.is_ok()));
+//! let error = answer.frame().await.and_then(Result::err).ok_or("it does not go on")?;
+//! assert_eq!(
+//!     find::<IdleElapsed>(&*error).map(IdleElapsed::limit),
+//!     Some(Duration::from_secs(90))
+//! );
+//! // Whoever has never heard of this layer can still judge it.
+//! assert_eq!(find::<Failure>(&*error).map(|f| f.outcome().kind), Some(Kind::Transient));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # When to use it, and when not
+//!
+//! Around every client whose answers are streams. Where answers are short, tower's `Timeout` says what you
+//! mean in fewer words. How long it takes to connect is the connector's business, and how much time the
+//! caller has is a [`Deadline`]'s.
+//!
+//! # Choosing the four limits
+//!
+//! | limit | runs from | is reset by | catches |
+//! |---|---|---|---|
+//! | `first_frame` | the call | nothing; it is over with the first byte | an upstream that accepts and never answers |
+//! | `idle` | the last bytes | any bytes, pings included | a connection that died without saying so |
+//! | `progress` | the last content | content only | an upstream that pings, and does nothing else |
+//! | `total` | the call | nothing | whatever the others miss |
+//!
+//! - **`first_frame`** is longer than the slowest first token you would wait for; models that reason take
+//!   minutes. Where a provider sends pings while it thinks, the first ping ends it.
+//! - **`idle`** is more than twice the provider's own interval of pings (Anthropic's is 15 to 30 s), or the
+//!   longest silence of a healthy stream where there are none: 60 to 90 s suits most. One timer with
+//!   `idle` alone either kills a model that thinks in silence, or never fires because pings reset it.
+//! - **`progress`** is somewhat longer than the longest silent thinking, and wants a profile that
+//!   [names the pings](buttress_classify::Profile::pings).
+//! - **`total`** is what your client waits at most. To cut a stream that is being written is expensive: its
+//!   tokens are billed.
+//!
+//! Proxies between you and your client have limits of their own, and do not ask what these are; what to
+//! send them meanwhile is the heartbeats' business.
+//!
+//! # How exact they are
+//!
+//! None is ever early. `first_frame` and `total` are exact to the millisecond of tokio's timers; `idle` and
+//! `progress` may be a quarter of their length late, since a frame leaves no more than a mark. All of them
+//! are looked at only where the stream waits: what has arrived comes first, however late it is, and a
+//! stream that never waits is never cut.
+//!
+//! A slow reader is no stall. The silence begins anew where somebody waits again after a pause, unless he
+//! was back within a quarter of the limit. So a reader that comes by once an hour never sees `idle` elapse;
+//! it is `total` that ends his stream, after the frames that had arrived.
+//!
+//! # Differences from others
+//!
+//! tower's `Timeout` bounds the wait for the head, and its body may stall for ever. tower-http's
+//! `TimeoutBody` makes, registers and drops a timer per frame, asks it before the frame, forgets the size
+//! and the end of its body, and repeats its error without end. It cannot tell a ping from progress. Here
+//! all limits have one timer, made at the first wait of the call and asked last.
+//!
+//! # Where it goes in the stack
+//!
+//! Next to the client. Retry, judge and circuit breaker outside of it see its errors as failures of the
+//! upstream. Heartbeats stand outside of it, too: inside, our own would keep a dead upstream alive.
+//!
+//! # What it costs
+//!
+//! A call that never waits: no allocation, no timer, no clock. One that does: a timer, which is one
+//! allocation per call, and a second one with `progress`. A frame leaves a mark. A wait looks whether it
+//! is the same task that waits, and whether the timer has rung. Each quarter of `idle` or `progress` in
+//! which the stream waits costs one clock read and one move of the timer.
+//!
+//! With `progress`, the beginnings of the lines of an event stream are looked at, until there is some
+//! content; then none until the timer rings again.
+//!
+//! # Observability
+//!
+//! One event, of the target `buttress::timeout`, at debug: `elapsed`, with `limit` (`first_frame`, `idle`,
+//! `progress` or `total`) and `limit_ms`.
+//!
+//! # Sources
+//!
+//! WHATWG HTML §9.2 (event streams) · nginx `proxy_read_timeout`, Envoy `stream_idle_timeout` and route
+//! `timeout` (which limits there are) · anthropic-sdk-typescript #867, goose #8134 (idle and pings)
+//!
+//! [`Deadline`]: buttress_core::Deadline
+
+mod body;
+mod error;
+mod event;
+mod future;
+mod idle;
+mod layer;
+mod limits;
+mod progress;
+mod scan;
+mod service;
+mod stopwatch;
+
+pub use body::StreamTimeoutBody;
+pub use error::{FirstFrameElapsed, IdleElapsed, ProgressElapsed, TotalElapsed};
+pub use future::ResponseFuture;
+pub use idle::IdleTimeoutBody;
+pub use layer::StreamTimeoutLayer;
+pub use limits::StreamLimits;
+pub use service::StreamTimeout;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
