@@ -2,6 +2,7 @@
 
 mod admission;
 mod bearing;
+mod state;
 mod wait;
 
 use std::time::{Duration, Instant};
@@ -15,6 +16,9 @@ use crate::window::{Call, Counts, Tally};
 pub use admission::Admission;
 pub(crate) use admission::ERA_SHIFT;
 pub(crate) use bearing::Bearing;
+pub use state::CircuitState;
+pub(crate) use state::End;
+use state::{Probes, State};
 use wait::OpenWait;
 
 /// Decides who is let through: a circuit breaker without threads, clocks or services.
@@ -71,44 +75,6 @@ pub struct Circuit {
     consecutive: u32,
     tally: Tally,
     wait: OpenWait,
-}
-
-/// Where a circuit is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum CircuitState {
-    /// Calls go through.
-    Closed,
-    /// Calls are refused.
-    Open,
-    /// A few calls go through, to find out whether the upstream is back.
-    HalfOpen,
-    /// Calls go through whatever becomes of them, until somebody says otherwise.
-    ForcedClosed,
-    /// Calls are refused until somebody says otherwise.
-    ForcedOpen,
-}
-
-#[derive(Debug, Clone, Copy)]
-enum State {
-    Closed {
-        since: Instant,
-    },
-    Open {
-        /// `None` past the end of time.
-        until: Option<Instant>,
-    },
-    HalfOpen(Probes),
-    ForcedClosed,
-    ForcedOpen,
-}
-
-#[derive(Debug, Clone, Copy, Default)]
-struct Probes {
-    under_way: u32,
-    succeeded: u32,
-    /// Until when the latest probe may take; `None` past the end of time.
-    lease: Option<Instant>,
 }
 
 // ===== impl Circuit =====
@@ -404,24 +370,8 @@ impl Circuit {
     }
 }
 
-/// When something is over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum End {
-    At(Instant),
-    Never,
-}
-
 /// What a refused call is told while probes are under way: nobody knows how long they take.
 pub(crate) const PROBING: Duration = Duration::from_secs(1);
 
-// ===== impl Probes =====
-
-impl Probes {
-    const fn taken(&self) -> u32 {
-        self.under_way + self.succeeded
-    }
-
-    fn has_overrun(&self, now: Instant) -> bool {
-        self.under_way > 0 && self.lease.is_some_and(|end| now >= end)
-    }
-}
+#[cfg(all(test, not(buttress_loom)))]
+mod tests;

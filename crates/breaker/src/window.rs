@@ -122,3 +122,6 @@ impl Counts {
         }
     }
 }
+
+#[cfg(all(test, not(buttress_loom)))]
+mod tests;

@@ -1,0 +1,60 @@
+//! Where a circuit is.
+
+use std::time::Instant;
+
+/// Where a circuit is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum CircuitState {
+    /// Calls go through.
+    Closed,
+    /// Calls are refused.
+    Open,
+    /// A few calls go through, to find out whether the upstream is back.
+    HalfOpen,
+    /// Calls go through whatever becomes of them, until somebody says otherwise.
+    ForcedClosed,
+    /// Calls are refused until somebody says otherwise.
+    ForcedOpen,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) enum State {
+    Closed {
+        since: Instant,
+    },
+    Open {
+        /// `None` past the end of time.
+        until: Option<Instant>,
+    },
+    HalfOpen(Probes),
+    ForcedClosed,
+    ForcedOpen,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Probes {
+    pub(super) under_way: u32,
+    pub(super) succeeded: u32,
+    /// Until when the latest probe may take; `None` past the end of time.
+    pub(super) lease: Option<Instant>,
+}
+
+/// When something is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    At(Instant),
+    Never,
+}
+
+// ===== impl Probes =====
+
+impl Probes {
+    pub(super) const fn taken(&self) -> u32 {
+        self.under_way + self.succeeded
+    }
+
+    pub(super) fn has_overrun(&self, now: Instant) -> bool {
+        self.under_way > 0 && self.lease.is_some_and(|end| now >= end)
+    }
+}
