@@ -1,0 +1,303 @@
+//! What a tier changes about a request before it goes elsewhere.
+
+mod base;
+pub(crate) mod credentials;
+mod json;
+mod model;
+
+use std::error::Error;
+use std::fmt;
+use std::future::poll_fn;
+use std::pin::Pin;
+
+use buttress_body::ReplayBody;
+use buttress_classify::Profile;
+use buttress_core::BoxError;
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, HOST, InvalidHeaderValue};
+use http::request::Parts;
+use http::uri::PathAndQuery;
+use http::{HeaderName, HeaderValue, Request};
+use http_body::Body;
+
+use self::base::Base;
+pub use self::base::InvalidBase;
+use self::model::Place;
+
+/// What a tier changes about an HTTP request: where it goes, which model it asks for, whose credentials it
+/// carries.
+///
+/// In this order: the caller's credentials are taken off, unless the tier shares the
+/// [account](crate::Tier::same_account); the model is put in its place; the base URL is set; the headers are set.
+/// What cannot be changed as told makes the tier be passed over, with an [`Unrewritable`].
+///
+/// ```
+/// use buttress_classify::Profile;
+/// use buttress_fallback::Rewrite;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let rewrite = Rewrite::new()
+///     .base("https://api.mistral.ai")?
+///     .model(Profile::MISTRAL, "mistral-small-latest")
+///     .bearer("key-from-the-environment")?;
+/// # let _ = rewrite;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Credentials
+/// Taken off are `authorization`, `proxy-authorization`, `cookie`, `api-key`, `x-api-key`, `x-goog-api-key` and
+/// their like, all `x-amz-*` of a signature, whatever is marked [sensitive], credentials in the query (`key=`,
+/// `access_token=`, `X-Amz-Signature=`, …) and before the host.
+///
+/// # What it costs
+/// Nothing on a call that the primary serves. A model that stands in the body makes the tier wait for the whole
+/// of it, and copies it once.
+///
+/// [sensitive]: HeaderValue::is_sensitive
+#[derive(Clone)]
+pub struct Rewrite {
+    base: Option<Base>,
+    path: Option<PathAndQuery>,
+    model: Option<(Place, String)>,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    max_body: usize,
+}
+
+/// Why a request could not be changed as a tier asks for. Nothing was sent.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Unrewritable {
+    /// Its body is longer than may be held for it.
+    TooLong {
+        /// The most that may be held, in bytes.
+        max: usize,
+    },
+    /// Its body is no JSON object as far as its members go.
+    NotJson {
+        /// Where, in bytes from its start.
+        at: usize,
+    },
+    /// Its body is compressed.
+    Encoded,
+    /// Its path has no place for a model.
+    NoPlaceForModel,
+    /// Its path does not fit behind the base URL.
+    Uri,
+    /// Its body broke off.
+    Body(BoxError),
+}
+
+/// What speaks of the body that was there before, or of the request as it was signed.
+const DIGESTS: [HeaderName; 6] = [
+    HeaderName::from_static("content-digest"),
+    HeaderName::from_static("repr-digest"),
+    HeaderName::from_static("digest"),
+    HeaderName::from_static("content-md5"),
+    HeaderName::from_static("signature"),
+    HeaderName::from_static("signature-input"),
+];
+
+impl Rewrite {
+    /// The longest body that is held in order to change it, in bytes.
+    pub const DEFAULT_MAX_BODY: usize = 16 * 1024 * 1024;
+
+    /// Changes nothing but the credentials.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            base: None,
+            path: None,
+            model: None,
+            headers: Vec::new(),
+            max_body: Self::DEFAULT_MAX_BODY,
+        }
+    }
+
+    /// Sends the request to this scheme and authority, with this path before its own. Default: where the
+    /// request or the service says.
+    ///
+    /// # Errors
+    /// [`InvalidBase`], unless it is an `http` or `https` URL without user, query and fragment.
+    pub fn base(mut self, url: &str) -> Result<Self, InvalidBase> {
+        self.base = Some(Base::parse(url)?);
+        Ok(self)
+    }
+
+    /// Sends the request to this path, with what it says of a query, in place of its own. Default: its own.
+    #[must_use]
+    pub fn path(mut self, path: PathAndQuery) -> Self {
+        self.path = Some(path);
+        self
+    }
+
+    /// Asks for this model, in the place where the provider looks for it: the member `model` of a JSON body; the
+    /// path with Azure, Gemini and Bedrock. Default: the model that the caller asked for.
+    #[must_use]
+    pub fn model(mut self, profile: Profile, model: &str) -> Self {
+        self.model = Some((Place::of(profile), model.to_owned()));
+        self
+    }
+
+    /// Sets a header, in place of whatever the caller sent by that name. It counts as sensitive.
+    #[must_use]
+    pub fn header(mut self, name: HeaderName, mut value: HeaderValue) -> Self {
+        value.set_sensitive(true);
+        self.headers.push((name, value));
+        self
+    }
+
+    /// Sets `authorization: Bearer …`.
+    ///
+    /// # Errors
+    /// If the key cannot stand in a header.
+    pub fn bearer(self, key: &str) -> Result<Self, InvalidHeaderValue> {
+        let value = HeaderValue::try_from(format!("Bearer {key}"))?;
+        Ok(self.header(AUTHORIZATION, value))
+    }
+
+    /// The longest body that is held in order to change it, in bytes. Default: 16 MiB.
+    #[must_use]
+    pub const fn max_body(mut self, bytes: usize) -> Self {
+        self.max_body = bytes;
+        self
+    }
+
+    /// Changes a request.
+    pub(crate) async fn apply<Q>(
+        self,
+        request: Request<ReplayBody<Q>>,
+        same_account: bool,
+    ) -> Result<Request<ReplayBody<Q>>, Unrewritable>
+    where
+        Q: Body + Unpin,
+        Q::Error: Into<BoxError>,
+    {
+        let Self {
+            base,
+            path,
+            model,
+            headers,
+            max_body,
+        } = self;
+        let (mut head, mut body) = request.into_parts();
+        if !same_account {
+            credentials::take_off(&mut head);
+        }
+        if let Some(path) = path {
+            set_path(&mut head, path)?;
+        }
+        match model {
+            Some((Place::Body, model)) => {
+                if head.headers.contains_key(CONTENT_ENCODING) {
+                    return Err(Unrewritable::Encoded);
+                }
+                let whole = read(body, max_body).await?;
+                let changed = json::set_member(&whole, "model", &model)
+                    .map_err(|at| Unrewritable::NotJson { at })?;
+                body = replace_body(&mut head, changed.into());
+            }
+            Some((Place::Path(place), model)) => {
+                let path = head.uri.path_and_query().map_or("/", PathAndQuery::as_str);
+                let path = place
+                    .put(path, &model)
+                    .ok_or(Unrewritable::NoPlaceForModel)?;
+                set_path(&mut head, path)?;
+            }
+            None => {}
+        }
+        if let Some(base) = base {
+            head.uri = base.join(&head.uri).ok_or(Unrewritable::Uri)?;
+            head.headers.remove(HOST);
+        }
+        for (name, value) in headers {
+            head.headers.insert(name, value);
+        }
+        Ok(Request::from_parts(head, body))
+    }
+}
+
+fn set_path(head: &mut Parts, path: PathAndQuery) -> Result<(), Unrewritable> {
+    let mut uri = std::mem::take(&mut head.uri).into_parts();
+    uri.path_and_query = Some(path);
+    head.uri = uri.try_into().map_err(|_| Unrewritable::Uri)?;
+    Ok(())
+}
+
+/// Puts a body in the place of another, and says so in the head.
+fn replace_body<Q>(head: &mut Parts, body: Bytes) -> ReplayBody<Q> {
+    for name in DIGESTS {
+        head.headers.remove(name);
+    }
+    head.headers.remove(http::header::TRANSFER_ENCODING);
+    let length = HeaderValue::from(body.len());
+    head.headers.insert(CONTENT_LENGTH, length);
+    ReplayBody::whole(body)
+}
+
+/// Holds a body whole.
+async fn read<Q>(mut body: ReplayBody<Q>, max: usize) -> Result<Vec<u8>, Unrewritable>
+where
+    Q: Body + Unpin,
+    Q::Error: Into<BoxError>,
+{
+    let too_long = Unrewritable::TooLong { max };
+    if usize::try_from(body.size_hint().lower()).is_ok_and(|size| size <= max) {
+        let mut whole = Vec::new();
+        while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+            let frame = frame.map_err(Unrewritable::Body)?;
+            if let Some(data) = frame.data_ref() {
+                if whole.len().saturating_add(data.len()) > max {
+                    return Err(too_long);
+                }
+                whole.extend_from_slice(data);
+            }
+        }
+        return Ok(whole);
+    }
+    Err(too_long)
+}
+
+impl Default for Rewrite {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Without paths and values: keys are among them.
+impl fmt::Debug for Rewrite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.headers.iter().map(|(name, _)| name).collect();
+        f.debug_struct("Rewrite")
+            .field("base", &self.base)
+            .field("model", &self.model.as_ref().map(|(_, model)| model))
+            .field("headers", &names)
+            .field("max_body", &self.max_body)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for Unrewritable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLong { max } => write!(
+                f,
+                "the body is longer than the {max} bytes that may be held"
+            ),
+            Self::NotJson { at } => write!(f, "the body is no JSON object at byte {at}"),
+            Self::Encoded => f.write_str("the body is compressed"),
+            Self::NoPlaceForModel => f.write_str("the path has no place for a model"),
+            Self::Uri => f.write_str("the path does not fit behind the base URL"),
+            Self::Body(_) => f.write_str("the body broke off"),
+        }
+    }
+}
+
+impl Error for Unrewritable {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Body(error) => Some(&**error),
+            _ => None,
+        }
+    }
+}
