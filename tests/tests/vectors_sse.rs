@@ -1,6 +1,6 @@
 //! The vectors about event streams.
 //!
-//! Every vector of a file agrees with parser and boundary, or is listed here by its id with the reason
+//! Every vector of a file agrees with parser, boundary and injector, or is listed here by its id with the reason
 //! why not. A listed one that agrees is an error too, so that the lists cannot rot.
 
 #![expect(
@@ -9,10 +9,18 @@
 )]
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::path::Path;
+use std::time::Duration;
 
+use buttress_heartbeat::{Form, HeartbeatSseLayer, Injector};
 use buttress_sse::{Boundary, Event, Parser, Safe};
+use buttress_testkit::body::{ScriptedBody, Step, audit};
+use buttress_testkit::probe::{Reply, ScriptedService};
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response};
 use serde_json::{Value, json};
+use tower::{Layer, ServiceExt};
 
 /// A vector that says something else than we do, and why.
 type Listed = (&'static str, &'static str);
@@ -135,32 +143,158 @@ fn the_parser_agrees_with_rewritten_streams() {
     });
 }
 
+/// The same places, asked for between chunks that pass.
 #[test]
-fn which_answers_get_heartbeats_is_the_injectors_to_say() {
-    const HEAD: &str = "the injector's: no head comes here";
-    let listed = [
-        "plain",
-        "charset",
-        "upper-case",
-        "trailing-semicolon",
-        "leading-trailing-ows",
-        "other-charset-still-utf8",
-        "none",
-        "identity",
-        "content-length",
-        "204",
-        "304",
-        "206",
-        "101",
-        "content-digest",
-        "error-status",
-        "multipart",
-        "aws-eventstream",
-    ]
-    .map(|name| (name, HEAD));
-    judge("sse_injector", "gate_vectors", "name", &listed, |_| {
-        Err(HEAD.to_owned())
+fn the_injector_speaks_where_it_may() {
+    const MARK: &str = "before the first byte it is safe to an injector that takes a byte order mark \
+        out behind its comment, as the vector's own reason has it; ours does";
+    let listed = [("nothing-sent-yet", MARK)];
+    judge("sse_injector", "vectors", "name", &listed, |vector| {
+        for form in [Form::Auto, Form::Blank, Form::Line] {
+            let mut injector = Injector::new(form);
+            let mut sent = Vec::new();
+            for (chunk, end) in chunks(&vector["chunks_hex"])
+                .into_iter()
+                .zip(array(&vector["at_chunk_ends"]).iter().skip(1))
+            {
+                let mut chunk = Bytes::from(chunk);
+                injector.follow(&mut chunk);
+                sent.push(chunk.to_vec());
+                let [blank, line] = ["heartbeat_blank", "heartbeat_one_lf"]
+                    .map(|form| end[form].as_bool().unwrap());
+                let may = if form == Form::Blank { blank } else { line };
+                let comment = injector.comment().map(Vec::from);
+                same(&json!(comment.is_some()), &json!(may))?;
+                if comment
+                    .as_ref()
+                    .is_some_and(|comment| comment.ends_with(b"\n\n"))
+                {
+                    same(&json!(blank), &json!(true))?;
+                }
+                sent.extend(comment);
+            }
+            same(&client(&sent), &expected(vector))?;
+        }
+        Ok(())
     });
+}
+
+#[test]
+fn the_injector_rewrites_the_beginning_of_a_stream_and_nothing_else() {
+    const BEHIND_CR: &str = "a mode that changes line ends, which ours leaves alone: a stream whose \
+        lines end in CR gets heartbeats before its first byte only";
+    let listed = [("cr-pending-then-lf", BEHIND_CR)];
+    judge(
+        "sse_injector",
+        "rewrite_vectors",
+        "name",
+        &listed,
+        |vector| {
+            let mut injector = Injector::new(Form::Blank);
+            let mut sent = Vec::new();
+            for step in texts(&vector["upstream"]) {
+                let mut bytes = match step {
+                    "<heartbeat due>" => injector.comment().unwrap_or_default(),
+                    hex => Bytes::from(unhex(hex)),
+                };
+                if step != "<heartbeat due>" {
+                    injector.follow(&mut bytes);
+                }
+                sent.extend_from_slice(&bytes);
+            }
+            let output = unhex(vector["output_hex"].as_str().unwrap());
+            same(&json!(sent), &json!(output))
+        },
+    );
+}
+
+#[test]
+fn which_answers_get_heartbeats_is_the_gates_to_say() {
+    judge("sse_injector", "gate_vectors", "name", &[], |vector| {
+        let (head, stream) = through_the_layer(vector);
+        let injects = stream.contains(": keepalive");
+        match &vector["inject"] {
+            Value::Bool(inject) => same(&json!(injects), &json!(inject)),
+            // Either way will do, but for one: what speaks of the very bytes must go with them.
+            _ => {
+                let fields = ["content-length", "content-digest", "repr-digest"];
+                let kept = fields.into_iter().find(|field| head.contains_key(*field));
+                same(&json!(injects && kept.is_some()), &json!(false))
+            }
+        }
+    });
+}
+
+/// An answer as the vector has it, silent for 20 s: the head and the text that a client gets.
+fn through_the_layer(vector: &Value) -> (HeaderMap, String) {
+    let status = u16::try_from(vector["status"].as_u64().unwrap()).unwrap();
+    let mut answer = Response::builder().status(status);
+    for (name, value) in vector["headers"].as_object().unwrap() {
+        answer = answer.header(name, value.as_str().unwrap());
+    }
+    let steps = [
+        Step::data("data: a\n\n"),
+        Step::Wait(Duration::from_secs(20)),
+    ];
+    let answer = answer.body(ScriptedBody::new(steps).conservative_end());
+    let (inner, _handle) = ScriptedService::<_, _, Infallible>::new([Reply::Ok(answer.unwrap())]);
+    let request = Request::builder().method(vector["method"].as_str().unwrap());
+    let call = HeartbeatSseLayer::new()
+        .layer(inner)
+        .oneshot(request.body(()).unwrap());
+
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_time().start_paused(true).build().unwrap();
+    runtime.block_on(async {
+        let (head, body) = call.await.unwrap().into_parts();
+        let stream = audit(body).await.bytes();
+        (head.headers, String::from_utf8(stream.to_vec()).unwrap())
+    })
+}
+
+/// What was measured with real clients: none of them stumbles over what is sent by default.
+#[test]
+fn every_client_of_the_matrix_reads_what_the_automatic_form_sends() {
+    let matrix = read("client_heartbeat_matrix");
+    let clients = array(&matrix["clients"]);
+    let comment = |before: &[u8]| {
+        let mut injector = Injector::new(Form::Auto);
+        injector.follow(&mut Bytes::copy_from_slice(before));
+        injector.comment()
+    };
+    let stream = matrix["stream"].as_str().unwrap().replace("\\n", "\n");
+    let (before, _) = stream.split_once(" | heartbeat").unwrap();
+    let sent = comment(before.as_bytes()).unwrap();
+    let form = if sent.ends_with(b"\n\n") {
+        "blank"
+    } else {
+        "one_lf"
+    };
+    assert!(clients.len() >= 10);
+    for client in clients {
+        assert_eq!(client[form], "ok", "{client}");
+    }
+    let stumbles = |client: &&Value| client["blank"] != "ok";
+    assert!(
+        clients.iter().any(|client| stumbles(&client)),
+        "or it would not matter"
+    );
+
+    // Without ids both forms are right, and the blank one is read by hand-written clients, too.
+    assert_eq!(matrix["without_ids"], "all of the above ok with both forms");
+    assert_eq!(comment(b"data: a\n\n").unwrap(), ": keepalive\n\n");
+    let inside = &matrix["inserted_inside_an_event"];
+    assert_eq!(inside["one_lf"], "ok in all four Python decoders");
+    assert_eq!(comment(b"event: foo\n").unwrap(), ": keepalive\n");
+    // Measured as wrong in all of them.
+    assert!(matrix["between_cr_and_lf_of_a_field_line"].is_string());
+    assert_eq!(comment(b"data: a\r"), None);
+    assert!(matrix["before_bom"].is_string());
+    let mut injector = Injector::new(Form::Auto);
+    let mut stream = Bytes::from("\u{FEFF}data: a\n\n");
+    assert!(injector.comment().is_some());
+    injector.follow(&mut stream);
+    assert_eq!(stream, "data: a\n\n");
 }
 
 /// Holds all vectors of a file's section against `check`, but for those that are listed.
