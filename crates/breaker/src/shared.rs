@@ -149,3 +149,8 @@ impl fmt::Debug for Shared {
 const MOST_STRIPES: usize = 16;
 /// A stripe is half a kilobyte, and there may be ten thousand keys.
 const MOST_STRIPES_OF_MANY: usize = 4;
+
+#[cfg(all(test, buttress_loom))]
+mod loom_tests;
+#[cfg(all(test, not(buttress_loom)))]
+mod tests;

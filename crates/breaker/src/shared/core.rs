@@ -133,10 +133,10 @@ impl Core {
         }
     }
 
-    /// Milliseconds since the epoch, of which the lower bits remain.
+    /// Milliseconds since just before the epoch, where a call may begin, too. The lower bits remain.
     #[expect(clippy::cast_possible_truncation, reason = "ages are far shorter")]
     pub(crate) fn millis(&self, now: Instant) -> u32 {
-        (nanos_since(self.epoch, now) / 1_000_000) as u32
+        (nanos_since(self.epoch, now) / 1_000_000 + 1) as u32
     }
 
     /// Does something with the circuit, which knows of all that has happened so far. `cause` is the outcome
