@@ -208,7 +208,7 @@ impl Circuit {
     /// Closes the circuit and forgets all that has happened.
     pub fn reset(&mut self, now: Instant) {
         self.wait = OpenWait::default();
-        self.enter(State::Closed { since: now });
+        self.close(now);
     }
 
     /// Where it is. An open circuit whose wait is over stays open until a call asks.
@@ -346,9 +346,14 @@ impl Circuit {
         if let State::HalfOpen(probes) = &mut self.state {
             probes.succeeded += 1;
             if probes.succeeded == self.policy.probes.get() {
-                self.enter(State::Closed { since: now }); // ## HalfOpen => Closed
+                self.close(now); // ## HalfOpen => Closed
             }
         }
+    }
+
+    fn close(&mut self, now: Instant) {
+        self.enter(State::Closed { since: now });
+        self.tally.turn(now); // what is absorbed from here on is of the present
     }
 
     fn open(&mut self, at_least: Duration, now: Instant, sample: f64) {

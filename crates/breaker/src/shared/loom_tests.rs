@@ -202,6 +202,25 @@ fn f5_a_call_of_an_earlier_era_decides_nothing() {
 }
 
 #[test]
+fn who_is_admitted_to_an_era_counts_in_it() {
+    explore(3, || {
+        let bench = Bench::tripped(Policy::DEFAULT);
+        let probe = bench.acquire(0, bench.later).unwrap();
+        let other = {
+            let bench = bench.clone();
+            thread::spawn(move || {
+                let call = bench.acquire(1, bench.later);
+                call.map(|call| call.settle(&WELL, || bench.later))
+                    .is_some()
+            })
+        };
+        probe.settle(&WELL, || bench.later);
+        let admitted = other.join().unwrap();
+        assert_eq!(bench.counts(bench.later), (u32::from(admitted), 0));
+    });
+}
+
+#[test]
 fn a_window_that_turns_loses_nothing() {
     explore(3, || {
         let bench = Bench::fragile();

@@ -163,6 +163,15 @@ fn f5_p2_a_call_of_an_earlier_era_decides_nothing() {
 }
 
 #[test]
+fn a_circuit_that_closes_counts_from_then_on() {
+    let mut bench = Bench::tripped(Policy::DEFAULT);
+    bench.pass(600 * SECOND);
+    bench.call(WELL);
+    bench.circuit.absorb(7);
+    assert_eq!(bench.circuit.counts(bench.now).calls, 7);
+}
+
+#[test]
 fn a_circuit_that_closes_has_forgotten_what_opened_it() {
     let mut bench = Bench::tripped(Policy::DEFAULT);
     bench.wait_until_it_asks();
