@@ -158,7 +158,8 @@ impl http_body::Body for Followed {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        let frame = ready!(Pin::new(&mut self.inner).poll_frame(cx));
+        let Self { inner, line, .. } = &mut *self;
+        let frame = ready!(line.span.in_scope(|| Pin::new(inner).poll_frame(cx)));
         match &frame {
             Some(Ok(frame)) if frame.is_trailers() => self.line.complete(),
             Some(Ok(_)) => self.note_end(),

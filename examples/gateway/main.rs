@@ -59,6 +59,7 @@ async fn run(args: Args) -> Result<bool, BoxError> {
     let listener = serve::bind(args.listen)?;
     banner::print(listener.local_addr()?, args.profile.name(), demo.is_none())?;
     info!(target: "gateway", %upstream, profile = args.profile.name(), "ready");
+    info!(target: "gateway", "{}", args.streams());
     for waiting in args.upstreams.iter().skip(1) {
         info!(target: "gateway", upstream = %waiting, "waits for a fallback");
     }

@@ -17,19 +17,19 @@ pub(crate) type Stack = BoxCloneSyncService<Request<Body>, Response<Body>, BoxEr
 /// Outermost first. A new layer is a line here, at the place that its documentation names, and
 /// its flags in [`Args`].
 pub(crate) fn stack(args: &Args) -> Result<Stack, rustls::Error> {
-    let heartbeats = args.heartbeats();
+    let streams = args.streams();
     let service = ServiceBuilder::new()
         .map_response(|response: Response<_>| response.map(Body::new))
         .map_request(move |mut request: Request<Body>| {
-            request.extensions_mut().insert(heartbeats);
+            request.extensions_mut().insert(streams.heartbeats());
             request
         })
-        .layer(args.heartbeat())
+        .layer(streams.heartbeat())
         .map_result(|answer: Result<_, BoxError>| Ok::<_, BoxError>(forward::response(answer?)?))
         .layer(args.retry())
         .layer(args.judge())
+        .layer(streams.timeout())
         .map_request(Attempts::count)
-        .map_err(BoxError::from)
         .service(client(args.connect_timeout)?);
     Ok(BoxCloneSyncService::new(service))
 }

@@ -9,15 +9,13 @@ use std::time::Duration;
 
 use buttress::classify::Profile;
 use buttress::core::Backoff;
-use buttress::heartbeat::{Eager, Heartbeat, HeartbeatSseLayer};
 use buttress::judge::JudgeLayer;
 use buttress::retry::RetryLayer;
 use clap::builder::BoolishValueParser;
 use clap::error::ErrorKind;
 use clap::{ArgAction, CommandFactory as _, Parser};
 
-use self::streams::StreamArgs;
-pub(crate) use self::streams::Wants;
+use self::streams::{StreamArgs, Streams};
 use crate::duration;
 use crate::log::Format;
 use crate::upstream::Upstream;
@@ -160,19 +158,9 @@ impl Args {
         JudgeLayer::llm(self.profile).hold_until_content(self.hold_bytes, self.hold_wait)
     }
 
-    /// The heartbeats as these flags want them.
-    pub(crate) fn heartbeat(&self) -> HeartbeatSseLayer<Eager<Wants>> {
-        self.streams.heartbeat(self.profile)
-    }
-
-    /// How often they come, if at all.
-    pub(crate) fn heartbeats(&self) -> Heartbeat {
-        self.streams.heartbeats(self.is_scripted())
-    }
-
-    /// Whether the upstream is our own.
-    fn is_scripted(&self) -> bool {
-        self.upstreams.is_empty()
+    /// What these flags say about streams.
+    pub(crate) fn streams(&self) -> Streams {
+        self.streams.settle(self.profile, self.upstreams.is_empty())
     }
 }
 
@@ -204,6 +192,8 @@ mod tests {
             "a=http://y",
         ];
         assert!(check(&twice).unwrap_err().contains("`a`"));
+        let eager = ["gateway", "--heartbeat", "off", "--heartbeat-eager", "7s"];
+        assert!(check(&eager).unwrap_err().contains("7s"));
         assert_eq!(check(&["gateway"]), Ok(()));
     }
 

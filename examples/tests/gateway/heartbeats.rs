@@ -19,7 +19,7 @@ const DONE: &str = "data: [DONE]\n\n";
 const STREAM: &str = r#"{"model":"m","stream":true}"#;
 
 /// What a client sees of a stream.
-fn events(mut stream: &[u8]) -> Vec<String> {
+pub(crate) fn events(mut stream: &[u8]) -> Vec<String> {
     let mut parser = Parser::new();
     let mut events = Vec::new();
     while let Some(event) = parser.next_event(&mut stream).unwrap() {
@@ -149,6 +149,8 @@ async fn who_asks_for_no_stream_gets_no_eager_heartbeats() {
 
 #[tokio::test]
 async fn a_failure_behind_an_eager_head_is_one_error_event_of_the_api() {
+    let stall = || Behaviour::well().cut_before_head(Cut::Stall);
+    let refusal = || Behaviour::overloaded().head_delay(Duration::from_millis(400));
     for (profile, path, shape) in [
         ("openai", "/v1/chat/completions", "{\"error\":{"),
         (
@@ -157,19 +159,27 @@ async fn a_failure_behind_an_eager_head_is_one_error_event_of_the_api() {
             "{\"type\":\"error\",\"error\":{",
         ),
     ] {
-        let trouble = Behaviour::overloaded().head_delay(Duration::from_millis(400));
-        let flags = ["--profile", profile, "--max-attempts", "1"];
-        let scene = scene(trouble, &[flags, EAGER].concat()).await;
-        let request = Request::post(path).header("content-type", JSON);
-        let answer = scene.gateway.ask(request, STREAM).await;
-        assert_eq!(answer.status, StatusCode::OK);
-        let body = String::from_utf8(answer.body.to_vec()).unwrap();
-        let (beats, event) = body.split_once("event: error\ndata: ").unwrap();
-        assert_eq!(beats.replace(BEAT, ""), "", "{body:?}");
-        let data: serde_json::Value = serde_json::from_str(event.trim_end()).unwrap();
-        assert!(data["error"]["message"].is_string(), "{event}");
-        assert!(event.starts_with(shape), "{event}");
-        assert!(event.ends_with("\n\n"), "{event:?}");
+        for trouble in [stall(), refusal()] {
+            let flags = [
+                "--profile",
+                profile,
+                "--max-attempts",
+                "1",
+                "--first-frame",
+                "500ms",
+            ];
+            let scene = scene(trouble, &[&flags[..], &EAGER].concat()).await;
+            let request = Request::post(path).header("content-type", JSON);
+            let answer = scene.gateway.ask(request, STREAM).await;
+            assert_eq!(answer.status, StatusCode::OK);
+            let body = String::from_utf8(answer.body.to_vec()).unwrap();
+            let (beats, event) = body.split_once("event: error\ndata: ").unwrap();
+            assert_eq!(beats.replace(BEAT, ""), "", "{body:?}");
+            let data: serde_json::Value = serde_json::from_str(event.trim_end()).unwrap();
+            assert!(data["error"]["message"].is_string(), "{event}");
+            assert!(event.starts_with(shape), "{event}");
+            assert!(event.ends_with("\n\n"), "{event:?}");
+        }
     }
 }
 

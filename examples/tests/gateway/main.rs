@@ -20,4 +20,5 @@ mod logs;
 mod odd;
 mod quotas;
 mod retries;
+mod stalls;
 mod streams;
