@@ -5,11 +5,17 @@
     reason = "a helper of a test may panic as a test may"
 )]
 
+use std::time::Duration;
+
 use buttress_testkit::body::audit;
 use buttress_testkit::upstream::{Behaviour, Chance, Script, Upstream, misbehaving_by_chance};
 use http::Request;
 use http_body_util::{BodyExt, Empty, Full};
+use tokio::time::timeout;
 use tower_service::Service;
+
+/// As long as anybody waits for an answer, and longer than any takes that comes.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 const STREAM: &str = r#"{"stream":true}"#;
 
@@ -21,12 +27,12 @@ async fn outcomes(script: Script, count: usize) -> Vec<(Option<u16>, bool)> {
         let request = Request::post("/v1/messages")
             .body(Empty::<bytes::Bytes>::new())
             .unwrap();
-        outcomes.push(match service.call(request).await {
-            Ok(response) => {
+        outcomes.push(match timeout(PATIENCE, service.call(request)).await {
+            Ok(Ok(response)) => {
                 let status = response.status().as_u16();
                 (Some(status), response.into_body().collect().await.is_ok())
             }
-            Err(_) => (None, false),
+            Ok(Err(_)) | Err(_) => (None, false),
         });
     }
     outcomes
@@ -74,14 +80,16 @@ async fn three_tries_are_enough_and_somebody_sees_a_retry_soon() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn some_streams_fail_before_their_first_content_and_three_tries_are_enough_for_them_too() {
+async fn some_streams_fail_or_stall_before_their_content_and_three_tries_are_enough_for_them_too() {
     for seed in 0..20 {
         let mut service = Upstream::new(misbehaving_by_chance(seed)).service();
-        let (mut ended_early, mut with_an_error) = (0, 0);
+        let (mut ended_early, mut with_an_error, mut stalled) = (0, 0, 0);
         let mut failed_in_a_row = 0;
         for _ in 0..300 {
             let request = Request::post("/v1/messages").body(Full::<bytes::Bytes>::from(STREAM));
-            let Ok(response) = service.call(request.unwrap()).await else {
+            let answer = timeout(PATIENCE, service.call(request.unwrap())).await;
+            stalled += u32::from(answer.is_err());
+            let Ok(Ok(response)) = answer else {
                 failed_in_a_row += 1;
                 continue;
             };
@@ -98,6 +106,7 @@ async fn some_streams_fail_before_their_first_content_and_three_tries_are_enough
             failed_in_a_row = if content { 0 } else { failed_in_a_row + 1 };
             assert!(failed_in_a_row < 3, "seed {seed}");
         }
+        assert!((3..40).contains(&stalled), "seed {seed}: {stalled}");
         assert!((3..40).contains(&ended_early), "seed {seed}: {ended_early}");
         assert!(
             (3..40).contains(&with_an_error),

@@ -19,12 +19,14 @@ pub(super) struct Dice {
     faults_in_a_row: u32,
 }
 
-/// A day in the life of an LLM API, for demonstrations: most requests go well, some are refused, reset or
-/// slow, and a few streams break in the middle.
+/// A day in the life of an LLM API, for demonstrations: most requests go well, some are refused, reset,
+/// slow or left without any answer, and a few streams break in the middle.
 ///
 /// About a third of the requests fail before their answer, or a stream before its first content, but
 /// never more than two in a row: whoever tries three times, one request after the other, gets an answer.
-/// Streams send some 20 tokens at 30 to 50 ms each.
+/// Streams send some 20 tokens at 30 to 50 ms each; some think for most of a second before each of a few.
+///
+/// Whoever has no limit on the wait for an answer will wait for ever before long.
 #[must_use]
 pub fn misbehaving_by_chance(seed: u64) -> Script {
     let ms = Duration::from_millis;
@@ -37,13 +39,15 @@ pub fn misbehaving_by_chance(seed: u64) -> Script {
     let chance = Chance::seeded(seed)
         .with(170, well(30))
         .with(170, well(40))
-        .with(160, well(50))
+        .with(100, well(50))
+        .with(60, Behaviour::well().tokens(6).chunk_delay(ms(900)))
         .with(130, well(40).head_delay(ms(400)))
         .with(60, refused(Behaviour::rate_limited(), "250"))
         .with(60, refused(Behaviour::rate_limited(), "700"))
         .with(100, Behaviour::overloaded())
         .with(60, Behaviour::server_error())
-        .with(80, well(40).cut_before_head(Cut::Reset))
+        .with(40, well(40).cut_before_head(Cut::Reset))
+        .with(40, well(40).cut_before_head(Cut::Stall))
         .with(40, well(40).end_after(1))
         .with(40, well(40).error_event_after(1))
         .with(4, well(40).cut_after(8, Cut::Reset))
