@@ -221,7 +221,7 @@ async fn handler(_: Request<()>) -> Result<Response<Nothing>, BoxError> {
 async fn a_handler_sees_its_own_deadline_and_nobody_else_does() {
     let service = LAYER.layer(service_fn(handler));
     let (one, two) = tokio::join!(
-        service.clone().oneshot(request(&[("grpc-timeout", "1S")])),
+        service.oneshot(request(&[("grpc-timeout", "1S")])),
         service.oneshot(request(&[("grpc-timeout", "2S")])),
     );
     one.and(two).unwrap();
