@@ -3,6 +3,7 @@
 //! - [`ReplayBody`]: a request body that can be sent again. Whatever one attempt reads is recorded, and
 //!   the next attempt replays the record and reads on.
 //! - [`PrefixBody`]: a response body whose beginning has been looked at.
+//! - [`Shared`]: one response body for many readers, each at its own pace.
 //! - [`WatchedBody`]: a response body that is read as it passes, and whose outcome is reported.
 //!
 //! All of them yield [`Bytes`]: without a copy where the inner body does.
@@ -41,7 +42,8 @@
 //! One allocation per replayed request, and one for the list of chunks if there is more than one;
 //! chunks themselves are shared, not copied. An uncontended lock per frame. A body that is empty from the start, or that
 //! is to be sent only [once](ReplayBody::once), costs no allocation. A [`PrefixBody`] allocates when it
-//! holds its first frame, a [`WatchedBody`] never.
+//! holds its first frame, a [`WatchedBody`] never. A [`Shared`] body takes four allocations, whatever it
+//! keeps, and a place in two lists per reader.
 //!
 //! [`Bytes`]: bytes::Bytes
 //! [`RetryLayer`]: https://docs.rs/buttress-retry
@@ -51,11 +53,13 @@ mod pool;
 mod prefix;
 mod record;
 mod replay;
+mod shared;
 mod watched;
 
 pub use pool::ReplayPool;
 pub use prefix::PrefixBody;
 pub use replay::{Replay, ReplayBody, Superseded};
+pub use shared::{FellBehind, Finish, Patience, Shared, SharedBody, SharedError, WeakShared};
 pub use watched::{Observe, WatchedBody};
 
 #[cfg(doctest)]

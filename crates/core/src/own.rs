@@ -52,6 +52,9 @@ impl Outcome {
     /// The idempotency key came with another request before.
     pub const KEY_REUSED: Self = Self::refused(Reason::KeyReused);
 
+    /// One of several readers of an answer was too slow for the others: as if it had gone away.
+    pub const FELL_BEHIND: Self = Self::new(Kind::Abandoned);
+
     /// Our own side failed to build, rewrite or send the request: no attempt can end better.
     pub const LOCAL: Self = Self::new(Kind::Invalid).because(Reason::Local);
 

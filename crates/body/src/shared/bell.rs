@@ -1,0 +1,109 @@
+//! Who waits for the shared source, and whether it is worth asking.
+
+use std::mem::take;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Wake, Waker};
+
+use std::sync::Arc;
+
+/// Wakes everybody who waits, and remembers that it was rung.
+///
+/// The source is given this as its waker. It is not part of the run, so that a source that keeps its waker
+/// does not keep itself alive.
+#[derive(Debug, Default)]
+pub(crate) struct Bell {
+    /// The source has something to say, or may have: whoever comes first asks it.
+    due: AtomicBool,
+    /// A lock of its own: nobody else's code runs while it is held.
+    seats: Mutex<Seats>,
+}
+
+#[derive(Debug, Default)]
+struct Seats {
+    /// Empty while nobody sits there, or whoever does has been woken.
+    wakers: Vec<Option<Waker>>,
+    free: Vec<usize>,
+    /// Kept for its memory.
+    batch: Vec<Waker>,
+}
+
+impl Bell {
+    /// Rung: the source has not been asked yet.
+    pub(crate) fn new() -> Self {
+        Self {
+            due: AtomicBool::new(true),
+            seats: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn take_seat(&self) -> usize {
+        let mut seats = self.seats();
+        seats.free.pop().unwrap_or_else(|| {
+            seats.wakers.push(None);
+            seats.wakers.len() - 1
+        })
+    }
+
+    pub(crate) fn leave_seat(&self, seat: usize) {
+        let mut seats = self.seats();
+        let waker = seats.wakers.get_mut(seat).and_then(Option::take);
+        seats.free.push(seat);
+        drop(seats);
+        drop(waker);
+    }
+
+    /// The next ring wakes this one.
+    pub(crate) fn wait(&self, seat: usize, waker: &Waker) {
+        let mut seats = self.seats();
+        if let Some(slot) = seats.wakers.get_mut(seat) {
+            match slot {
+                Some(known) => known.clone_from(waker), // which is nothing if it is the same
+                None => *slot = Some(waker.clone()),
+            }
+        }
+    }
+
+    /// Whether the source is worth asking.
+    pub(crate) fn is_due(&self) -> bool {
+        // Acquire: whoever rang has done so after what it tells of.
+        self.due.load(Ordering::Acquire)
+    }
+
+    /// Whoever is about to ask the source answers the bell first, so that it may ring meanwhile.
+    pub(crate) fn answer(&self) -> bool {
+        self.due.swap(false, Ordering::AcqRel)
+    }
+
+    /// Wakes everybody but `except`, who is awake.
+    pub(crate) fn ring(&self, except: Option<usize>) {
+        self.due.store(true, Ordering::Release);
+        let mut seats = self.seats();
+        let mut batch = take(&mut seats.batch);
+        for (seat, waker) in seats.wakers.iter_mut().enumerate() {
+            if Some(seat) != except {
+                batch.extend(waker.take());
+            }
+        }
+        drop(seats);
+        batch.drain(..).for_each(Waker::wake);
+        let mut seats = self.seats();
+        if seats.batch.capacity() < batch.capacity() {
+            seats.batch = batch;
+        }
+    }
+
+    fn seats(&self) -> MutexGuard<'_, Seats> {
+        self.seats.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.ring(None);
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.ring(None);
+    }
+}
