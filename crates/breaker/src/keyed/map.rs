@@ -152,8 +152,7 @@ impl<K: Hash + Eq> Map<K> {
 
     fn shard(&self, hash: u64) -> &Shard<K> {
         // The map in the shard uses the ends of the hash.
-        #[expect(clippy::cast_possible_truncation, reason = "any bits will do")]
-        let middle = (hash >> 24) as usize;
+        let middle = (hash >> 32) as usize;
         &self.shards[middle % self.shards.len()]
     }
 }
