@@ -33,7 +33,7 @@ impl AllTiersFailed {
 
     /// How many there were, those included for which [`reasons`](Self::reasons) has no room.
     #[must_use]
-    pub const fn count(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.tries.len()
     }
 }

@@ -17,7 +17,7 @@ use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, HOST, InvalidHeaderValue};
 use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{HeaderName, HeaderValue, Request};
+use http::{HeaderName, HeaderValue, Request, Uri};
 use http_body::Body;
 
 use self::base::Base;
@@ -220,7 +220,7 @@ impl Rewrite {
 fn set_path(head: &mut Parts, path: PathAndQuery) -> Result<(), Unrewritable> {
     let mut uri = std::mem::take(&mut head.uri).into_parts();
     uri.path_and_query = Some(path);
-    head.uri = uri.try_into().map_err(|_| Unrewritable::Uri)?;
+    head.uri = Uri::from_parts(uri).ok().ok_or(Unrewritable::Uri)?;
     Ok(())
 }
 

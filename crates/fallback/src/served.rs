@@ -116,7 +116,7 @@ impl Tries {
         self.omitted
     }
 
-    pub(crate) const fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.list.len() + self.omitted
     }
 

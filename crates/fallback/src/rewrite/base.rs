@@ -35,7 +35,7 @@ impl Base {
         if url.contains('#') {
             return Err(InvalidBase::Uri);
         }
-        let uri: Uri = url.parse().map_err(|_| InvalidBase::Uri)?;
+        let uri: Uri = url.parse().ok().ok_or(InvalidBase::Uri)?;
         let parts = uri.into_parts();
         let scheme = parts.scheme.ok_or(InvalidBase::Scheme)?;
         if scheme != Scheme::HTTP && scheme != Scheme::HTTPS {
