@@ -4,14 +4,13 @@ use crate::client::{
     ANTHROPIC_NODE, ANTHROPIC_PYTHON, Client, EVENTSOURCE, EVENTSOURCE_PARSER, HTTPX_SSE,
     OPENAI_NODE, OPENAI_PYTHON,
 };
-use crate::harness::{Scene, scene};
 use crate::report::Report;
+use crate::show::Show;
 use crate::streams::{Dialect, RAW, Stream, names, script};
-use crate::tap::Tap;
 use crate::{browser, curl};
 
 /// Nothing is held back, so that every pause is left to the heartbeat.
-const FLAGS: [&str; 2] = ["--hold-wait", "0ms"];
+const FLAGS: [&str; 4] = ["--hold-wait", "0ms", "--heartbeat", "200ms"];
 
 #[tokio::test]
 async fn openai_python_sees_what_was_sent() {
@@ -50,54 +49,48 @@ async fn eventsource_parser_sees_what_was_sent() {
 
 #[tokio::test]
 async fn curl_sees_what_was_sent() {
-    let (show, streams) = Show::new(RAW).await;
-    let report = curl::read(show.tap.address, &names(&streams)).await;
-    show.compare("curl", &streams, report);
+    let (show, streams) = begin(RAW).await;
+    let report = curl::read(show.address(), &names(&streams)).await;
+    compare(&show, "curl", &streams, report);
 }
 
 #[tokio::test]
 async fn chromium_sees_what_was_sent() {
-    let (show, streams) = Show::new(RAW).await;
-    let Show { scene, tap } = &show;
-    scene
-        .upstream
-        .set_script(browser::with_page(script(&RAW, &streams)));
-    let report = browser::read(tap.address, &scene.upstream, &names(&streams)).await;
-    show.compare("Chromium", &streams, report);
+    let (show, streams) = begin(RAW).await;
+    let upstream = show.upstream();
+    upstream.set_script(browser::with_page(script(&RAW, &streams)));
+    let report = browser::read(show.address(), upstream, &names(&streams)).await;
+    compare(&show, "Chromium", &streams, report);
 }
 
 async fn sees_what_was_sent(client: Client) {
-    let (show, streams) = Show::new(client.dialect).await;
-    let report = client.read(show.tap.address, &names(&streams)).await;
-    show.compare(client.name, &streams, report);
+    let (show, streams) = begin(client.dialect).await;
+    let report = client.read(show.address(), &names(&streams)).await;
+    compare(&show, client.name, &streams, report);
 }
 
-/// An upstream, the gateway, and a tap on what comes out of it.
-struct Show {
-    scene: Scene,
-    tap: Tap,
+async fn begin(dialect: Dialect) -> (Show, Vec<Stream>) {
+    let streams = dialect.streams();
+    let show = Show::new(dialect, script(&dialect, &streams), &FLAGS).await;
+    (show, streams)
 }
 
-impl Show {
-    async fn new(dialect: Dialect) -> (Self, Vec<Stream>) {
-        let streams = dialect.streams();
-        let scene = scene(script(&dialect, &streams), &FLAGS).await;
-        let tap = Tap::before(scene.gateway.address).await;
-        (Self { scene, tap }, streams)
+/// Each stream is seen as it was sent, and a heartbeat came wherever one could.
+fn compare(show: &Show, client: &str, streams: &[Stream], report: Option<Report>) {
+    let Some(report) = report else { return };
+    let seen = |stream: &Stream| report.get(&stream.name);
+    let wrong: Vec<_> = streams
+        .iter()
+        .filter(|stream| !seen(stream).is_some_and(|seen| seen.is(stream)))
+        .collect();
+    if let Some(first) = wrong.first() {
+        let (wrong, all) = (wrong.len(), streams.len());
+        panic!("{client}: {wrong} of {all}: {first:#?}\n{:#?}", seen(first));
     }
-
-    /// Each stream is seen as it was sent.
-    fn compare(&self, client: &str, streams: &[Stream], report: Option<Report>) {
-        let Some(report) = report else { return };
-        let seen = |stream: &Stream| report.get(&stream.name);
-        let wrong: Vec<_> = streams
-            .iter()
-            .filter(|stream| !seen(stream).is_some_and(|seen| seen.is(stream)))
-            .collect();
-        if let Some(first) = wrong.first() {
-            let (wrong, all, beats) = (wrong.len(), streams.len(), self.tap.heartbeats());
-            let seen = seen(first);
-            panic!("{client}: {wrong} of {all}, {beats} heartbeats: {first:#?}\n{seen:#?}");
-        }
-    }
+    let pauses: usize = streams.iter().map(Stream::pauses_behind_a_line).sum();
+    let heartbeats = show.heartbeats();
+    assert!(
+        heartbeats >= pauses,
+        "{client}: {heartbeats} heartbeats in {pauses} pauses"
+    );
 }

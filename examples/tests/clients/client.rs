@@ -4,13 +4,15 @@
 use std::env;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
+use std::panic::resume_unwind;
 use std::path::PathBuf;
 use std::process::Stdio;
+use std::time::Duration;
 
 use tokio::process::Command;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
-use crate::harness::soon;
 use crate::report::{self, Report, missing};
 use crate::streams::{ANTHROPIC, Dialect, OPENAI, RAW};
 
@@ -81,9 +83,14 @@ where
 {
     let mut acts: JoinSet<()> = clients.iter().copied().map(act).collect();
     while let Some(done) = acts.join_next().await {
-        done.unwrap();
+        if let Err(failed) = done {
+            resume_unwind(failed.into_panic());
+        }
     }
 }
+
+/// A loaded machine takes its time to load a library for Python.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The exit code of a script that does not find its package.
 const MISSING: i32 = 77;
@@ -105,7 +112,10 @@ const fn client(
 impl Client {
     /// Reads all these streams at once; `None` where it is not installed.
     pub(crate) async fn read(&self, server: SocketAddr, streams: &[String]) -> Option<Report> {
-        let output = match soon(self.command(server, streams).output()).await {
+        let Ok(output) = timeout(PATIENCE, self.command(server, streams).output()).await else {
+            panic!("{} takes for ever", self.name);
+        };
+        let output = match output {
             Err(error) if error.kind() == ErrorKind::NotFound => return missing(self.name),
             Ok(output) if output.status.code() == Some(MISSING) => return missing(self.name),
             output => output.unwrap(),

@@ -17,6 +17,8 @@ mod curl;
 #[path = "../gateway/harness.rs"]
 #[allow(dead_code, reason = "it serves other tests too")]
 mod harness;
+mod late;
 mod report;
+mod show;
 mod streams;
 mod tap;

@@ -24,6 +24,8 @@ pub(crate) struct Stream {
 /// Streams as one kind of client reads them.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Dialect {
+    /// The gateway's name for it.
+    pub(crate) profile: &'static str,
     /// What its requests add to the name of a stream.
     path: &'static str,
     events: &'static [Event],
@@ -49,6 +51,7 @@ enum LineEnds {
 
 /// Plain server-sent events.
 pub(crate) const RAW: Dialect = Dialect {
+    profile: "generic",
     path: "",
     events: &[
         event("", &["{\"n\":1}"]),
@@ -65,6 +68,7 @@ pub(crate) const RAW: Dialect = Dialect {
 /// Chunks of a chat completion. The client is to stop at `[DONE]`, which it does not hand on: what
 /// comes after it would give away that it was missed.
 pub(crate) const OPENAI: Dialect = Dialect {
+    profile: "openai",
     path: "/v1/chat/completions",
     events: &[
         event(
@@ -90,6 +94,7 @@ pub(crate) const OPENAI: Dialect = Dialect {
 
 /// A message from its start to its stop; the client keeps pings to itself.
 pub(crate) const ANTHROPIC: Dialect = Dialect {
+    profile: "anthropic",
     path: "/v1/messages",
     events: &[
         event(
@@ -243,6 +248,12 @@ impl Stream {
             .chunk_delay(PAUSE)
             // The page of the browser comes from another host.
             .header("access-control-allow-origin", "*")
+    }
+
+    /// Pauses in which a heartbeat does no harm in any stream.
+    pub(crate) fn pauses_behind_a_line(&self) -> usize {
+        let behind_a_line = |&&cut: &&usize| self.wire.as_bytes()[cut - 1] == b'\n';
+        self.cuts.iter().filter(behind_a_line).count()
     }
 }
 

@@ -14,7 +14,7 @@ each(async function* (url) {
       throw error;
     },
   });
-  const response = await fetch(url);
+  const response = await fetch(url, { headers: { accept: "text/event-stream" } });
   for await (const text of response.body.pipeThrough(new TextDecoderStream())) {
     parser.feed(text);
     yield* seen.splice(0);
