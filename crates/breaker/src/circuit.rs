@@ -146,7 +146,9 @@ impl Circuit {
                 probes.under_way -= 1;
                 match bearing {
                     Bearing::Neutral => {}
-                    Bearing::Success if !slow => self.probe_succeeded(now),
+                    Bearing::Success if !(slow && self.policy.opens_for_slow_calls()) => {
+                        self.probe_succeeded(now);
+                    }
                     // ## HalfOpen => Open
                     _ => self.open(bearing.least_wait(&self.policy), now, sample),
                 }
@@ -332,7 +334,8 @@ impl Circuit {
             .is_some_and(|rate| reached(counts.failures, rate))
             || policy
                 .slow_calls
-                .is_some_and(|slow| reached(counts.slow, slow.rate))
+                .and_then(|slow| slow.rate)
+                .is_some_and(|rate| reached(counts.slow, rate))
     }
 
     fn is_slow(&self, took: Option<Duration>) -> bool {

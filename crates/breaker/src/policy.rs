@@ -48,7 +48,7 @@ pub enum Window {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SlowCalls {
     pub(crate) longer_than: Duration,
-    pub(crate) rate: Ratio,
+    pub(crate) rate: Option<Ratio>,
 }
 
 // ===== impl Policy =====
@@ -161,6 +161,10 @@ impl Policy {
         }
     }
 
+    pub(crate) fn opens_for_slow_calls(&self) -> bool {
+        self.slow_calls.is_some_and(|slow| slow.rate.is_some())
+    }
+
     /// How long a probe may take: after that it has failed, whatever became of it.
     pub(crate) fn lease(&self) -> Duration {
         self.open_wait.max(MIN_LEASE)
@@ -188,13 +192,25 @@ const MIN_LEASE: Duration = Duration::from_secs(30);
 // ===== impl SlowCalls =====
 
 impl SlowCalls {
-    /// At this `rate` of calls that take `longer_than` that for their head or, where a body is watched, for
+    /// Opens at this `rate` of calls that take longer than that to their head or, where a body is watched, to
     /// their first content.
     ///
     /// Measured in milliseconds, from when the call was first pending.
     #[must_use]
     pub const fn new(longer_than: Duration, rate: Ratio) -> Self {
-        Self { longer_than, rate }
+        Self {
+            longer_than,
+            rate: Some(rate),
+        }
+    }
+
+    /// Counts the calls that take longer than that, and never opens for them: to find out what is slow.
+    #[must_use]
+    pub const fn counted(longer_than: Duration) -> Self {
+        Self {
+            longer_than,
+            rate: None,
+        }
     }
 
     pub(crate) fn is_slow(self, took: Duration) -> bool {

@@ -1,6 +1,7 @@
 //! Every interleaving of a few threads: `RUSTFLAGS="--cfg buttress_loom" cargo test -p buttress-breaker --lib`.
 
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use buttress_core::{Kind, Outcome};
@@ -46,7 +47,7 @@ impl Bench {
         let core = bench.circuit.core();
         core.with(bench.start, None, |circuit, _| {
             for _ in 0..5 {
-                let call = circuit.admit(bench.start, 0.0).unwrap();
+                let call = circuit.admit(bench.start, 0.0).expect("it is closed");
                 circuit.record(call, &BROKEN, None, bench.start, 0.0);
             }
         });
@@ -58,7 +59,7 @@ impl Bench {
     fn acquire(&self, stripe: usize, now: Instant) -> Option<Permit> {
         let stripe = &self.circuit.stripes[stripe];
         let admission = stripe.core.admit(|| now).ok()?;
-        Some(Permit::new(stripe.clone(), admission))
+        Some(Permit::new(Arc::clone(stripe), admission))
     }
 
     fn state(&self) -> CircuitState {

@@ -103,13 +103,17 @@ fn the_lease_is_as_long_as_the_open_wait_and_half_a_minute_at_least() {
 }
 
 #[test]
-fn a_slow_probe_has_failed() {
-    let slow = SlowCalls::new(2 * SECOND, Ratio::ONE);
-    let mut bench = Bench::tripped(Policy::DEFAULT.slow_calls(Some(slow)));
-    bench.wait_until_it_asks();
-    let probe = bench.admitted();
-    bench.record_after(probe, WELL, Some(3 * SECOND));
-    assert_eq!(bench.state(), CircuitState::Open);
+fn a_slow_probe_has_failed_unless_slow_calls_are_only_counted() {
+    for (slow, state) in [
+        (SlowCalls::new(2 * SECOND, Ratio::ONE), CircuitState::Open),
+        (SlowCalls::counted(2 * SECOND), CircuitState::Closed),
+    ] {
+        let mut bench = Bench::tripped(Policy::DEFAULT.slow_calls(Some(slow)));
+        bench.wait_until_it_asks();
+        let probe = bench.admitted();
+        bench.record_after(probe, WELL, Some(3 * SECOND));
+        assert_eq!(bench.state(), state);
+    }
 }
 
 #[test]
