@@ -96,5 +96,5 @@ impl Bench {
 }
 
 fn n(count: u32) -> NonZeroU32 {
-    NonZeroU32::new(count).unwrap()
+    NonZeroU32::new(count).expect("it is not 0")
 }
