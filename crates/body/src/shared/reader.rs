@@ -14,7 +14,7 @@ use super::error::{FellBehind, SharedError};
 use super::run::Run;
 use super::tape::{Ending, Read};
 
-/// One reader of a [`Shared`] body.
+/// One reader of a [`Shared`](super::Shared) body.
 pub struct SharedBody<B> {
     run: Arc<Run<B>>,
     seat: usize,
@@ -24,7 +24,7 @@ pub struct SharedBody<B> {
     is_over: bool,
 }
 
-/// Reads a [`Shared`] body to its end, for nobody in particular.
+/// Reads a [`Shared`](super::Shared) body to its end, for nobody in particular.
 ///
 /// It holds nothing back, so that it can stand in for readers who have left.
 #[must_use = "futures do nothing unless polled"]
