@@ -8,15 +8,32 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use buttress_testkit::upstream::{Behaviour, Matcher, Script, Upstream};
+use tokio::io::AsyncReadExt as _;
 use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
 
+use crate::harness::soon;
 use crate::report::{self, Report, missing};
 
 /// On a loaded machine it takes its time to begin.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 const PROGRAMS: [&str; 2] = ["chromium-headless-shell", "chromium"];
+
+const FLAGS: [&str; 11] = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-proxy-server",
+    "--host-resolver-rules=MAP *.test 127.0.0.1",
+    // Without it, it ends as soon as the page is there.
+    "--remote-debugging-port=0",
+];
 
 const PAGE: &str = include_str!("eventsource.html");
 
@@ -31,17 +48,25 @@ pub(crate) fn with_page(script: Script) -> Script {
         .on(Matcher::path(SEEN), Behaviour::well())
 }
 
-/// Lets the browser read all these streams at once; `None` where it is not installed.
+/// A running browser; killed when dropped.
+struct Browser {
+    child: Child,
+    _profile: Profile,
+}
+
+/// A profile of its own; removed when dropped.
+struct Profile(PathBuf);
+
+/// Reads all these streams at once; `None` where it is not installed.
 pub(crate) async fn read(
     server: SocketAddr,
     upstream: &Upstream,
     streams: &[String],
 ) -> Option<Report> {
     upstream.record_bodies(1 << 20);
-    let profile = Profile::new();
     let port = server.port();
     let page = format!("http://page.test:{port}/page#{}", streams.join(","));
-    let Some(mut browser) = start(&profile, &page) else {
+    let Some(browser) = Browser::start(&page) else {
         return missing(PROGRAMS[0]);
     };
     let posted = async {
@@ -54,42 +79,63 @@ pub(crate) async fn read(
             sleep(Duration::from_millis(20)).await;
         }
     };
-    let posted = timeout(PATIENCE, posted).await.expect("it takes for ever");
-    browser.kill().await.unwrap();
+    let posted = timeout(PATIENCE, posted)
+        .await
+        .expect("Chromium takes for ever");
+    browser.end().await;
     Some(report::read(std::str::from_utf8(&posted).unwrap()))
 }
 
-fn start(profile: &Profile, page: &str) -> Option<Child> {
-    let started = PROGRAMS.iter().map(|program| {
-        Command::new(program)
-            .args([
-                "--headless",
-                "--no-sandbox",
-                "--disable-gpu",
-                "--disable-quic",
-            ])
-            .args(["--no-first-run", "--disable-background-networking"])
-            .args(["--disable-component-update", "--disable-sync"])
-            .args([
-                "--no-proxy-server",
-                "--host-resolver-rules=MAP *.test 127.0.0.1",
-            ])
-            // Without it, it ends as soon as the page is there.
-            .arg("--remote-debugging-port=0")
-            .arg(format!("--user-data-dir={}", profile.0.display()))
-            .arg(page)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()
-    });
-    let there = |child: &io::Result<Child>| !matches!(child, Err(error) if error.kind() == ErrorKind::NotFound);
-    started.into_iter().find(there).map(Result::unwrap)
+// ===== impl Browser =====
+
+impl Browser {
+    fn start(page: &str) -> Option<Self> {
+        let profile = Profile::new();
+        let mut started = PROGRAMS.iter().map(|program| {
+            Command::new(program)
+                .args(FLAGS)
+                .arg(format!("--user-data-dir={}", profile.0.display()))
+                .arg(page)
+                .stdin(Stdio::null())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::null())
+                // What is installed is a script that starts the browser, which starts others.
+                .process_group(0)
+                .spawn()
+        });
+        let there = |child: &io::Result<Child>| !matches!(child, Err(error) if error.kind() == ErrorKind::NotFound);
+        let child = started.find(there)?.unwrap();
+        drop(started);
+        Some(Self {
+            child,
+            _profile: profile,
+        })
+    }
+
+    /// Waits until all of it is gone, and nobody writes into its profile any more.
+    async fn end(mut self) {
+        self.kill();
+        let mut stdout = self.child.stdout.take().unwrap();
+        soon(stdout.read_to_end(&mut Vec::new())).await.unwrap();
+    }
+
+    fn kill(&self) {
+        if let Some(group) = self.child.id() {
+            let mut kill = std::process::Command::new("kill");
+            let _gone = kill
+                .args(["-s", "KILL", "--", &format!("-{group}")])
+                .output();
+        }
+    }
 }
 
-/// A profile of its own; removed when dropped.
-struct Profile(PathBuf);
+impl Drop for Browser {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+// ===== impl Profile =====
 
 impl Profile {
     fn new() -> Self {

@@ -33,11 +33,11 @@ pub(crate) struct Dialect {
     seen: fn(&str, &str, &str) -> Value,
 }
 
-/// An event: its type and its data, line by line. `seen` is false where no client is to see it.
+/// An event: its type and the lines of its data. `seen` is false where no client is to see it.
 #[derive(Debug, Clone, Copy)]
 struct Event {
     name: &'static str,
-    data: &'static [&'static str],
+    data: &'static str,
     seen: bool,
 }
 
@@ -54,10 +54,10 @@ pub(crate) const RAW: Dialect = Dialect {
     profile: "generic",
     path: "",
     events: &[
-        event("", &["{\"n\":1}"]),
-        event("note", &["Zürich: 7 €", " 🏰"]),
-        event("", &["", ""]),
-        event("", &["[DONE]"]),
+        event("", r#"{"n":1}"#),
+        event("note", "Zürich: 7 €\n 🏰"),
+        event("", "\n"),
+        event("", "[DONE]"),
     ],
     seen: |name, data, id| {
         let name = if name.is_empty() { "message" } else { name };
@@ -73,20 +73,20 @@ pub(crate) const OPENAI: Dialect = Dialect {
     events: &[
         event(
             "",
-            &["{\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\"}}]}"],
+            r#"{"choices":[{"index":0,"delta":{"role":"assistant"}}]}"#,
         ),
         event(
             "",
-            &["{\"choices\":[{\"index\":0,\"delta\":{\"content\":\"A flying but\"}}]}"],
+            r#"{"choices":[{"index":0,"delta":{"content":"A but"}}]}"#,
         ),
         event(
             "",
-            &["{\"choices\":[{\"index\":0,\"delta\":{\"content\":\"tress – 🏰\"}}]}"],
+            r#"{"choices":[{"index":0,"delta":{"content":"tress – 🏰"}}]}"#,
         ),
-        unseen("", &["[DONE]"]),
+        unseen("", "[DONE]"),
         unseen(
             "",
-            &["{\"choices\":[{\"index\":0,\"delta\":{\"content\":\"late\"}}]}"],
+            r#"{"choices":[{"index":0,"delta":{"content":"late"}}]}"#,
         ),
     ],
     seen: |_, data, _| serde_json::from_str(data).unwrap(),
@@ -97,35 +97,26 @@ pub(crate) const ANTHROPIC: Dialect = Dialect {
     profile: "anthropic",
     path: "/v1/messages",
     events: &[
-        event(
-            "message_start",
-            &[
-                "{\"type\":\"message_start\",\"message\":{\"id\":\"m\",\"type\":\"message\",\"role\":\"assistant\",\"model\":\"any\",\"content\":[],\"usage\":{\"input_tokens\":1,\"output_tokens\":1}}}",
-            ],
-        ),
-        event(
-            "content_block_start",
-            &[
-                "{\"type\":\"content_block_start\",\"index\":0,\"content_block\":{\"type\":\"text\",\"text\":\"\"}}",
-            ],
-        ),
-        unseen("ping", &["{\"type\":\"ping\"}"]),
-        event(
-            "content_block_delta",
-            &[
-                "{\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"tress – 🏰\"}}",
-            ],
-        ),
+        event("message_start", MESSAGE_START),
+        event("content_block_start", CONTENT_BLOCK_START),
+        unseen("ping", r#"{"type":"ping"}"#),
+        event("content_block_delta", CONTENT_BLOCK_DELTA),
         event(
             "content_block_stop",
-            &["{\"type\":\"content_block_stop\",\"index\":0}"],
+            r#"{"type":"content_block_stop","index":0}"#,
         ),
-        event("message_stop", &["{\"type\":\"message_stop\"}"]),
+        event("message_stop", r#"{"type":"message_stop"}"#),
     ],
     seen: |_, data, _| serde_json::from_str(data).unwrap(),
 };
 
-const fn event(name: &'static str, data: &'static [&'static str]) -> Event {
+const MESSAGE_START: &str = r#"{"type":"message_start","message":{"id":"m","type":"message","role":"assistant","model":"any","content":[],"usage":{"input_tokens":1,"output_tokens":1}}}"#;
+const CONTENT_BLOCK_START: &str =
+    r#"{"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}"#;
+const CONTENT_BLOCK_DELTA: &str =
+    r#"{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"tress – 🏰"}}"#;
+
+const fn event(name: &'static str, data: &'static str) -> Event {
     Event {
         name,
         data,
@@ -133,7 +124,7 @@ const fn event(name: &'static str, data: &'static [&'static str]) -> Event {
     }
 }
 
-const fn unseen(name: &'static str, data: &'static [&'static str]) -> Event {
+const fn unseen(name: &'static str, data: &'static str) -> Event {
     Event {
         name,
         data,
@@ -165,6 +156,11 @@ impl Dialect {
         }
     }
 
+    /// A client's request for a stream.
+    pub(crate) fn request(&self, name: &str) -> Matcher {
+        Matcher::path(format!("/{name}{}", self.path))
+    }
+
     fn cut_anywhere(&self, ends: LineEnds, ids: bool) -> Vec<Stream> {
         let (wire, events) = self.write(ends, ids);
         let cuts = telling_cuts(wire.as_bytes());
@@ -188,7 +184,7 @@ impl Dialect {
             if !event.name.is_empty() {
                 lines.push(format!("event: {}", event.name));
             }
-            lines.extend(event.data.iter().map(|data| format!("data: {data}")));
+            lines.extend(event.data.split('\n').map(|data| format!("data: {data}")));
             if ids && number % 3 < 2 {
                 id = format!("€{number}");
                 let at = if number % 3 == 0 { 0 } else { lines.len() };
@@ -200,7 +196,7 @@ impl Dialect {
                 wire += ends.of(number);
             }
             if event.seen {
-                seen.push((self.seen)(event.name, &event.data.join("\n"), &id));
+                seen.push((self.seen)(event.name, event.data, &id));
             }
         }
         (wire, seen)
@@ -265,13 +261,6 @@ pub(crate) fn script<'a>(
     streams.into_iter().fold(Script::well(), |script, stream| {
         script.on(dialect.request(&stream.name), stream.behaviour())
     })
-}
-
-impl Dialect {
-    /// A client's request for a stream.
-    pub(crate) fn request(&self, name: &str) -> Matcher {
-        Matcher::path(format!("/{name}{}", self.path))
-    }
 }
 
 pub(crate) fn names(streams: &[Stream]) -> Vec<String> {
