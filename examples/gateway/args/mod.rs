@@ -97,11 +97,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     pub(crate) log: Format,
 
-    /// The luck of the scripted upstream; with the default the first answers take some retries
+    /// The luck of the scripted upstream; by default the first call stalls and the second answer is slow
     #[arg(
         long,
         value_name = "N",
-        default_value_t = 1191,
+        default_value_t = 1299,
         conflicts_with = "upstreams"
     )]
     pub(crate) seed: u64,

@@ -40,7 +40,7 @@ pub fn misbehaving_by_chance(seed: u64) -> Script {
         .with(170, well(30))
         .with(170, well(40))
         .with(100, well(50))
-        .with(60, Behaviour::well().tokens(6).chunk_delay(ms(900)))
+        .with(60, Behaviour::well().tokens(4).chunk_delay(ms(900)))
         .with(130, well(40).head_delay(ms(400)))
         .with(60, refused(Behaviour::rate_limited(), "250"))
         .with(60, refused(Behaviour::rate_limited(), "700"))
