@@ -274,9 +274,9 @@ async fn a_setter_gives_the_layer_that_it_returns_circuits_of_its_own() {
 fn services_and_futures_can_be_sent_and_the_future_is_not_boxed() {
     fn assert_shareable<T: Send + Sync + Unpin>(_: &T) {}
     let mut bare = tower::service_fn(|n: u8| std::future::ready(Ok::<u8, &'static str>(n)));
-    let mut service = layer().layer(bare.clone());
+    let mut service = layer().layer(bare);
     assert_shareable(&service);
-    assert_shareable(&layer().key(|n: &u8| *n).layer(bare.clone()));
+    assert_shareable(&layer().key(|n: &u8| *n).layer(bare));
     let future = service.call(3);
     assert_shareable(&future);
     assert!(size_of_val(&future) <= size_of_val(&bare.call(3)) + 16);
