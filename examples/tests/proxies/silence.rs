@@ -22,6 +22,7 @@ async fn upstream() -> Server {
     let stream = || Behaviour::well().pieces("text/event-stream", [TEXT, DONE]);
     let script = Script::well()
         .on(Matcher::path("/silent"), stream().chunk_delay(SILENCE))
+        .on(Matcher::path("/limited"), stream().chunk_delay(SILENCE))
         .on(Matcher::path("/late"), stream().head_delay(SILENCE));
     Server::start(Upstream::new(script)).await
 }
@@ -79,4 +80,14 @@ async fn a_silence_survives_haproxy_with_heartbeats_and_only_with_them() {
 #[tokio::test]
 async fn a_silence_survives_envoy_with_heartbeats_and_only_with_them() {
     a_silence_survives(ENVOY).await;
+}
+
+#[tokio::test]
+async fn no_heartbeat_helps_against_a_limit_on_the_whole_answer() {
+    let Some(program) = ENVOY.find() else { return };
+    let server = upstream().await;
+    let gateway = Gateway::before(server.url(), &["--heartbeat", "300ms"]).await;
+    let proxy = ENVOY.start(&program, gateway.address).await;
+    let seen = read(proxy.address, "/limited").await;
+    assert!(!seen.whole && seen.body.contains(BEAT), "{seen:?}");
 }
