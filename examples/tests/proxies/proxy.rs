@@ -50,11 +50,14 @@ pub(crate) const ENVOY: Kind = Kind {
 pub(crate) struct Proxy {
     pub(crate) address: SocketAddr,
     child: Child,
-    _home: Home,
+    home: Home,
 }
 
 /// Its folder; removed when dropped.
 struct Home(PathBuf);
+
+/// What it says, in its folder.
+const LOG: &str = "log";
 
 /// How often another port is tried, should somebody take it before the proxy does.
 const TRIES: usize = 5;
@@ -76,15 +79,18 @@ impl Kind {
 
     /// Starts `program` in front of this origin.
     pub(crate) async fn start(self, program: &Path, origin: SocketAddr) -> Proxy {
+        let mut log = String::new();
         for _ in 0..TRIES {
-            if let Some(proxy) = self.try_start(program, origin).await {
-                return proxy;
+            match self.try_start(program, origin).await {
+                Ok(proxy) => return proxy,
+                Err(said) => log = said,
             }
         }
-        panic!("{} does not start", self.program);
+        panic!("{} does not start: {log}", self.program);
     }
 
-    async fn try_start(self, program: &Path, origin: SocketAddr) -> Option<Proxy> {
+    /// If it has given up, what it said.
+    async fn try_start(self, program: &Path, origin: SocketAddr) -> Result<Proxy, String> {
         let address = free_port();
         let home = Home::new(self.program);
         let settings = self
@@ -99,16 +105,20 @@ impl Kind {
             .current_dir(&home.0)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(fs::File::create(home.0.join("log")).unwrap())
+            .stderr(fs::File::create(home.0.join(LOG)).unwrap())
             .kill_on_drop(true)
             .spawn()
             .unwrap();
         let mut proxy = Proxy {
             address,
             child,
-            _home: home,
+            home,
         };
-        soon(proxy.listens()).await.then_some(proxy)
+        if soon(proxy.listens()).await {
+            Ok(proxy)
+        } else {
+            Err(fs::read_to_string(proxy.home.0.join(LOG)).unwrap())
+        }
     }
 }
 
