@@ -41,6 +41,27 @@ impl<B> StreamTimeoutBody<B> {
         }
     }
 
+    #[inline(never)]
+    fn wait<D>(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<D>, BoxError>>> {
+        let failure = ready!(self.as_mut().project().stopwatch.wait(cx));
+        self.end(Some(failure.into()))
+    }
+
+    /// What stood inside goes first: that is what cancels the upstream.
+    #[inline(never)]
+    fn end<D>(
+        self: Pin<&mut Self>,
+        error: Option<BoxError>,
+    ) -> Poll<Option<Result<Frame<D>, BoxError>>> {
+        let mut this = self.project();
+        this.inner.set(None);
+        *this.stopwatch = Stopwatch::off();
+        Poll::Ready(error.map(Err))
+    }
+
     /// The inner body; `None` once it has ended.
     #[must_use]
     pub const fn get_ref(&self) -> Option<&B> {
@@ -56,29 +77,28 @@ where
     type Data = B::Data;
     type Error = BoxError;
 
-    #[inline]
+    #[inline(always)]
     fn poll_frame(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<B::Data>, BoxError>>> {
-        let mut this = self.project();
+        let mut this = self.as_mut().project();
         let Some(inner) = this.inner.as_mut().as_pin_mut() else {
             return Poll::Ready(None);
         };
-        let error = match inner.poll_frame(cx) {
-            Poll::Ready(Some(Ok(frame))) => {
-                if let Some(data) = frame.data_ref() {
-                    this.stopwatch.data(data);
-                }
-                return Poll::Ready(Some(Ok(frame)));
+        let polled = inner.poll_frame(cx);
+        // By reference: a frame is large, and would be moved once more.
+        if let Poll::Ready(Some(Ok(frame))) = &polled {
+            if let Some(data) = frame.data_ref() {
+                this.stopwatch.data(data);
             }
-            Poll::Ready(Some(Err(error))) => Some(error.into()),
-            Poll::Ready(None) => None,
-            Poll::Pending => Some(ready!(this.stopwatch.wait(cx)).into()),
-        };
-        this.inner.set(None);
-        *this.stopwatch = Stopwatch::off();
-        Poll::Ready(error.map(Err))
+        }
+        match polled {
+            Poll::Ready(Some(Ok(frame))) => Poll::Ready(Some(Ok(frame))),
+            Poll::Ready(Some(Err(error))) => self.end(Some(error.into())),
+            Poll::Ready(None) => self.end(None),
+            Poll::Pending => self.wait(cx),
+        }
     }
 
     fn is_end_stream(&self) -> bool {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use buttress_core::{BoxError, Deadline};
 use http::{Response, StatusCode};
@@ -26,10 +26,11 @@ pin_project! {
     pub struct ResponseFuture<F> {
         #[pin]
         inner: F,
-        // Taken by the body.
-        stopwatch: Option<Stopwatch>,
         settings: Settings,
+        deadline: Option<Deadline>,
         is_tunnel: bool,
+        // Begins with the first wait; the body takes it along.
+        stopwatch: Option<Stopwatch>,
     }
 }
 
@@ -43,9 +44,10 @@ impl<F> ResponseFuture<F> {
     ) -> Self {
         Self {
             inner,
-            stopwatch: Some(Stopwatch::new(&settings.limits, deadline)),
             settings,
+            deadline,
             is_tunnel,
+            stopwatch: None,
         }
     }
 }
@@ -61,32 +63,27 @@ where
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let Poll::Ready(answer) = this.inner.poll(cx) else {
-            let stopwatch = this.stopwatch.as_mut().expect(POLLED_AGAIN);
-            return Poll::Ready(Err(ready!(stopwatch.wait(cx)).into()));
+        let begin = || Stopwatch::new(&this.settings.limits, *this.deadline);
+        let answer = match this.inner.poll(cx) {
+            Poll::Ready(Ok(answer)) => answer,
+            Poll::Ready(Err(error)) => return Poll::Ready(Err(error.into())),
+            Poll::Pending => {
+                let failure = this.stopwatch.get_or_insert_with(begin).wait(cx);
+                return failure.map(|failure| Err(failure.into()));
+            }
         };
-        let stopwatch = this.stopwatch.take().expect(POLLED_AGAIN);
-        Poll::Ready(match answer {
-            Ok(answer) => Ok(timed(answer, stopwatch, this.settings, *this.is_tunnel)),
-            Err(error) => Err(error.into()),
-        })
+        let (head, body) = answer.into_parts();
+        let is_tunnel = *this.is_tunnel || head.status == StatusCode::SWITCHING_PROTOCOLS;
+        let stopwatch = if is_tunnel {
+            Stopwatch::off()
+        } else {
+            let progress = Progress::new(this.settings, &head.headers);
+            let stopwatch = this.stopwatch.take().unwrap_or_else(begin);
+            stopwatch.of_body(progress)
+        };
+        let body = StreamTimeoutBody::new(body, stopwatch);
+        Poll::Ready(Ok(Response::from_parts(head, body)))
     }
-}
-
-const POLLED_AGAIN: &str = "a future is not polled again after it has given its result";
-
-#[inline]
-fn timed<B: Body>(
-    answer: Response<B>,
-    mut stopwatch: Stopwatch,
-    settings: &Settings,
-    is_tunnel: bool,
-) -> Response<StreamTimeoutBody<B>> {
-    if is_tunnel || answer.status() == StatusCode::SWITCHING_PROTOCOLS {
-        return answer.map(|body| StreamTimeoutBody::new(body, Stopwatch::off()));
-    }
-    stopwatch.body_begins(Progress::new(settings, answer.headers()));
-    answer.map(|body| StreamTimeoutBody::new(body, stopwatch))
 }
 
 impl<F> fmt::Debug for ResponseFuture<F> {

@@ -66,8 +66,7 @@ impl<B> IdleTimeoutBody<B> {
             idle: limit,
             ..Limits::NONE
         };
-        let mut stopwatch = Stopwatch::new(&limits, None);
-        stopwatch.body_begins(None);
+        let stopwatch = Stopwatch::new(&limits, None).of_body(None);
         Self {
             inner: StreamTimeoutBody::new(inner, stopwatch),
         }

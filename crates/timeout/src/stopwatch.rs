@@ -67,9 +67,10 @@ impl Stopwatch {
 
     /// The head is there.
     #[inline]
-    pub(crate) fn body_begins(&mut self, progress: Option<Box<Progress>>) {
+    pub(crate) fn of_body(mut self, progress: Option<Box<Progress>>) -> Self {
         self.stage = Stage::Body;
         self.progress = progress;
+        self
     }
 
     /// Data has come.
@@ -117,8 +118,7 @@ impl Stopwatch {
             if self.stage == Stage::Stream {
                 self.look(due, now);
             }
-            if let Some(limit) = self.elapsed(now) {
-                let length = self.length(limit);
+            if let Some((limit, length)) = self.elapsed(now) {
                 event::elapsed(limit, length);
                 return Poll::Ready(limit.failure(length));
             }
@@ -139,54 +139,50 @@ impl Stopwatch {
     }
 
     /// The limit that has elapsed; of several the one that did so first.
-    fn elapsed(&self, now: Instant) -> Option<Limit> {
-        let elapsed = self.ends().filter(|(_, end)| *end <= now);
-        elapsed.min_by_key(|(_, end)| *end).map(|(limit, _)| limit)
+    fn elapsed(&self, now: Instant) -> Option<(Limit, Duration)> {
+        let elapsed = self.running().filter(|(.., end)| *end <= now);
+        let first = elapsed.min_by_key(|(.., end)| *end);
+        first.map(|(limit, length, _)| (limit, length))
     }
 
     /// When there is something to look for; `None` if never.
     fn next(&self, now: Instant) -> Option<Instant> {
-        let next = self.ends().filter_map(|(limit, end)| match limit {
+        if self.stage != Stage::Stream {
+            // Most calls come here once, and no further.
+            let end = self.start?.checked_add(self.first_frame.min(self.total));
+            return end.filter(|end| self.counts(*end));
+        }
+        let looks = self.running().filter_map(|(limit, _, end)| match limit {
             Limit::FirstFrame | Limit::Total => Some(end),
             Limit::Idle => self.idle.next(now),
             Limit::Progress => self.progress.as_ref()?.quiet().next(now),
         });
-        next.min()
+        looks.min()
     }
 
-    /// When each limit elapses if nothing more comes. Not one that lies behind an enforced deadline.
-    fn ends(&self) -> impl Iterator<Item = (Limit, Instant)> {
-        let after = |limit| self.start.and_then(|start| start.checked_add(limit));
-        let waits = self.stage != Stage::Stream;
-        let progress = self.progress.as_ref();
-        let ends = [
-            (Limit::FirstFrame, after(self.first_frame).filter(|_| waits)),
-            (Limit::Idle, self.idle.end()),
-            (
-                Limit::Progress,
-                progress.and_then(|progress| progress.quiet().end()),
-            ),
-            (Limit::Total, after(self.total)),
+    /// The limits that run, how long they are, and when they elapse if nothing more comes. Not those that
+    /// lie behind an enforced deadline.
+    fn running(&self) -> impl Iterator<Item = (Limit, Duration, Instant)> {
+        let fixed = |limit, length| Some((limit, length, self.start?.checked_add(length)?));
+        let quiet = |limit, quiet: &Quiet| Some((limit, quiet.limit(), quiet.end()?));
+        let progress = self.progress.as_deref().map(Progress::quiet);
+        let limits = [
+            fixed(Limit::FirstFrame, self.first_frame).filter(|_| self.stage != Stage::Stream),
+            quiet(Limit::Idle, &self.idle),
+            progress.and_then(|progress| quiet(Limit::Progress, progress)),
+            fixed(Limit::Total, self.total),
         ];
-        let counts = |end: &Instant| self.enforced.is_none_or(|enforced| *end < enforced);
-        let ends = ends.into_iter();
-        ends.filter_map(move |(limit, end)| Some((limit, end.filter(counts)?)))
+        let limits = limits.into_iter().flatten();
+        limits.filter(|(.., end)| self.counts(*end))
     }
 
-    fn length(&self, limit: Limit) -> Duration {
-        match limit {
-            Limit::FirstFrame => self.first_frame,
-            Limit::Idle => self.idle.limit(),
-            Limit::Progress => self
-                .progress
-                .as_ref()
-                .map_or(OFF, |progress| progress.quiet().limit()),
-            Limit::Total => self.total,
-        }
+    /// Whether it comes before an enforced deadline.
+    fn counts(&self, end: Instant) -> bool {
+        self.enforced.is_none_or(|enforced| end < enforced)
     }
 
     fn quiets(&mut self) -> impl Iterator<Item = &mut Quiet> {
-        let progress = self.progress.as_mut().map(|progress| progress.quiet_mut());
+        let progress = self.progress.as_deref_mut().map(Progress::quiet_mut);
         [Some(&mut self.idle), progress].into_iter().flatten()
     }
 }
