@@ -94,10 +94,7 @@ async fn around_a_tonic_channel_statuses_in_trailers_open_it() {
     let service = breaker.layer(channel);
     let call = || async {
         let mut client = Grpc::new(service.clone());
-        client
-            .ready()
-            .await
-            .map_err(|error| Status::from_error(error))?;
+        client.ready().await.map_err(Status::from_error)?;
         let path = PathAndQuery::from_static("/greeter.Greeter/Hello");
         client
             .unary(tonic::Request::new(Bytes::new()), path, Raw)
