@@ -7,6 +7,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
+use http_body::Body;
 use tokio::runtime::Runtime;
 use tower_service::Service;
 
@@ -90,7 +91,36 @@ impl Bench {
         }
     }
 
-    /// The size of the future of one call, in bytes: without what it has on the heap.
+    /// Reads a body that never ends, by so many frames, and polls until each is there. For the sake of
+    /// timers it knows a runtime, which does not run.
+    ///
+    /// # Panics
+    /// The loop does if the body ends or fails.
+    pub fn body<B>(runtime: Arc<Runtime>, make: impl Fn() -> B + 'static) -> Self
+    where
+        B: Body + Send + 'static,
+    {
+        Self {
+            future_size: size_of::<B>(),
+            worker: Box::new(move || {
+                let (runtime, mut body) = (Arc::clone(&runtime), Box::pin(make()));
+                Box::new(move |frames| {
+                    let _entered = runtime.enter();
+                    let mut context = Context::from_waker(Waker::noop());
+                    for _ in 0..frames {
+                        let frame = loop {
+                            if let Poll::Ready(frame) = body.as_mut().poll_frame(&mut context) {
+                                break frame;
+                            }
+                        };
+                        assert!(matches!(black_box(&frame), Some(Ok(_))), "it never ends");
+                    }
+                })
+            }),
+        }
+    }
+
+    /// The size of the future of one call (or of the body), in bytes: without what it has on the heap.
     #[must_use]
     pub fn future_size(&self) -> usize {
         self.future_size

@@ -20,6 +20,7 @@ pub mod measure;
 pub mod retry;
 pub mod shape;
 pub mod table;
+pub mod timeout;
 
 use crate::case::Case;
 
@@ -28,5 +29,6 @@ use crate::case::Case;
 pub fn cases() -> Vec<Case> {
     let mut cases = retry::cases();
     cases.extend(judge::cases());
+    cases.extend(timeout::cases());
     cases
 }
