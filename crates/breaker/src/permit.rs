@@ -3,7 +3,6 @@
 mod age;
 
 use std::fmt;
-use std::mem;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -11,8 +10,7 @@ use buttress_core::{Kind, Outcome, Report};
 
 use crate::circuit::{Admission, Bearing};
 use crate::clock;
-use crate::shared::Core;
-use crate::stripes::Stripe;
+use crate::stripes::{HIGH_COUNT, Stripe};
 use age::Age;
 
 /// The right to make one call, until it is settled.
@@ -20,26 +18,28 @@ use age::Age;
 /// Dropped before that, the caller went away: the place of a probe is free again, and a call that had waited
 /// long for its first content counts as failed.
 pub struct Permit {
-    stripe: Arc<Stripe>,
+    /// `None` once the call is settled.
+    stripe: Option<Arc<Stripe>>,
     admission: Admission,
     age: Age,
 }
 
 impl Permit {
     #[inline]
-    pub(crate) fn new(stripe: Arc<Stripe>, admission: Admission) -> Self {
+    pub(crate) const fn new(stripe: Arc<Stripe>, admission: Admission) -> Self {
         Self {
-            stripe,
+            stripe: Some(stripe),
             admission,
             age: Age::NEVER_PENDING,
         }
     }
 
     /// Only the head of the answer matters: it will have no body, or none that could be judged.
-    pub(crate) fn decide_at_head(&mut self) {
+    pub(crate) const fn decide_at_head(&mut self) {
         self.age = self.age.head_only();
     }
 
+    #[inline]
     pub(crate) const fn is_decided_at_head(&self) -> bool {
         self.age.is_head_only()
     }
@@ -47,27 +47,36 @@ impl Permit {
     /// The call is pending: an answer, or its first content, is waited for. Reads the clock the first time, and
     /// never again.
     #[inline]
+    pub(crate) fn waiting(&mut self) {
+        self.waiting_at(clock::now);
+    }
+
+    #[inline]
     pub(crate) fn waiting_at(&mut self, now: impl FnOnce() -> Instant) {
         if self.age.is_never_pending() {
-            self.first_pending(now());
+            self.first_waiting(now());
         }
     }
 
-    fn first_pending(&mut self, now: Instant) {
-        let core = self.core();
-        core.turn(now);
-        self.age = self.age.since(core.millis(now));
+    fn first_waiting(&mut self, now: Instant) {
+        if let Some(stripe) = &self.stripe {
+            stripe.core().turn(|| now);
+            self.age = self.age.since(stripe.core().millis(now));
+        }
     }
 
     /// The first content of the answer has come.
     pub(crate) fn content(&mut self, now: impl FnOnce() -> Instant) {
-        let times = self.core().policy().slow_calls.is_some() && self.age.is_waiting();
-        if !times && !self.admission.is_probe() {
+        let Some(stripe) = &self.stripe else {
+            return;
+        };
+        let core = stripe.core();
+        let is_timed = core.policy().slow_calls.is_some() && self.age.is_waiting();
+        if !is_timed && !self.admission.is_probe() {
             self.age = self.age.content_after(None);
             return;
         }
         let now = now();
-        let core = self.core();
         let took = self.age.took(core.millis(now));
         if self.admission.is_probe() {
             self.admission = core.with(now, None, |circuit, sample| {
@@ -78,64 +87,78 @@ impl Permit {
     }
 
     /// The call has ended. One that was never pending reads the clock at every 64th success, if it went well.
-    #[inline]
+    #[inline(always)] // all but the common case is elsewhere, and that is shorter than a call
     pub(crate) fn settle(mut self, outcome: &Outcome, now: impl FnOnce() -> Instant) {
-        let age = mem::replace(&mut self.age, Age::SETTLED);
-        if outcome.is_success() && self.core().word().is_calm_for(self.admission) {
-            if age.is_never_pending() {
-                self.count_sampled(now);
-            } else {
-                self.succeed_after(age, now());
-            }
-        } else {
-            self.say(outcome, age, now());
-        }
-    }
-
-    /// Counts a success that cost no time. What the window makes of it may come 63 calls late.
-    #[inline]
-    fn count_sampled(&self, now: impl FnOnce() -> Instant) {
-        let before = self.stripe.counter().count(self.admission.era());
-        if before.is_some_and(|before| before % SAMPLE == SAMPLE - 1) {
-            self.core().turn(now());
-        }
-    }
-
-    /// Counts a success that has waited for something: there is time to read the clock.
-    fn succeed_after(&self, age: Age, now: Instant) {
-        let core = self.core();
-        let took = age.took(core.millis(now));
-        let slow = core.policy().slow_calls.zip(took);
-        if slow.is_some_and(|(slow, took)| slow.is_slow(took)) {
-            return self.say(&Outcome::SUCCESS, age, now);
-        }
-        core.turn(now);
-        self.stripe.counter().count(self.admission.era());
-    }
-
-    /// Tells the circuit itself.
-    #[cold]
-    fn say(&self, outcome: &Outcome, age: Age, now: Instant) {
-        let core = self.core();
-        // With the first content somebody who waits has become somebody who reads.
-        let took = if outcome.kind == Kind::Abandoned && !age.is_waiting() {
-            None
-        } else {
-            age.took(core.millis(now))
-        };
-        let bearing = Bearing::of(outcome, took, core.policy());
-        if bearing == Bearing::Neutral && !self.admission.is_probe() {
+        let Some(stripe) = self.stripe.take() else {
             return;
+        };
+        if outcome.is_success() && self.age.is_never_pending() {
+            match stripe.count(self.admission) {
+                // What the window makes of it may come 63 calls late.
+                Some(before) if before % SAMPLE != SAMPLE - 1 => return,
+                Some(before) => return sample(stripe, before, now),
+                None => {}
+            }
         }
-        core.with(now, Some(outcome), |circuit, sample| {
-            circuit.record(self.admission, outcome, took, now, sample);
-        });
+        end(stripe, self.admission, outcome, self.age, now());
     }
+}
 
-    #[inline]
-    fn core(&self) -> &Core {
-        &self.stripe.core
+#[cold]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "dropped here, out of the way"
+)]
+fn sample(stripe: Arc<Stripe>, counted: u32, now: impl FnOnce() -> Instant) {
+    if counted >= HIGH_COUNT {
+        stripe.core().with(now(), None, |_, _| {});
+    } else {
+        stripe.core().turn(now);
     }
+}
+
+#[inline(never)]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "dropped here, out of the way"
+)]
+fn end(stripe: Arc<Stripe>, admission: Admission, outcome: &Outcome, age: Age, now: Instant) {
+    if outcome.is_success() && !age.is_never_pending() {
+        succeed_after(&stripe, admission, age, now);
+    } else {
+        say(&stripe, admission, outcome, age, now);
+    }
+}
+
+/// A success that has waited for something: there is time to read the clock.
+fn succeed_after(stripe: &Stripe, admission: Admission, age: Age, now: Instant) {
+    let core = stripe.core();
+    let took = age.took(core.millis(now));
+    let slow = core.policy().slow_calls.zip(took);
+    let is_slow = slow.is_some_and(|(slow, took)| slow.is_slow(took));
+    core.turn(|| now);
+    if is_slow || stripe.count(admission).is_none() {
+        say(stripe, admission, &Outcome::SUCCESS, age, now);
+    }
+}
+
+/// Tells the circuit itself.
+#[cold]
+fn say(stripe: &Stripe, admission: Admission, outcome: &Outcome, age: Age, now: Instant) {
+    let core = stripe.core();
+    // With the first content somebody who waits has become somebody who reads.
+    let took = if outcome.kind == Kind::Abandoned && !age.is_waiting() {
+        None
+    } else {
+        age.took(core.millis(now))
+    };
+    let bearing = Bearing::of(outcome, took, core.policy());
+    if bearing == Bearing::Neutral && !admission.is_probe() {
+        return;
+    }
+    core.with(now, Some(outcome), |circuit, sample| {
+        circuit.record(admission, outcome, took, now, sample);
+    });
 }
 
 impl Report for Permit {
@@ -148,7 +171,7 @@ impl Report for Permit {
         self.content(clock::now);
     }
 
-    #[inline]
+    #[inline(always)]
     fn report(self, outcome: Outcome) {
         self.settle(&outcome, clock::now);
     }
@@ -157,10 +180,21 @@ impl Report for Permit {
 impl Drop for Permit {
     #[inline]
     fn drop(&mut self) {
-        if !self.age.is_settled() && (self.age.is_waiting() || self.admission.is_probe()) {
-            let age = mem::replace(&mut self.age, Age::SETTLED);
-            self.say(&Outcome::new(Kind::Abandoned), age, clock::now());
+        if let Some(stripe) = self.stripe.take() {
+            abandon(stripe, self.admission, self.age);
         }
+    }
+}
+
+#[cold]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "dropped here, out of the way"
+)]
+fn abandon(stripe: Arc<Stripe>, admission: Admission, age: Age) {
+    if age.is_waiting() || admission.is_probe() {
+        let gone = Outcome::new(Kind::Abandoned);
+        say(&stripe, admission, &gone, age, clock::now());
     }
 }
 

@@ -18,13 +18,14 @@ use crate::stripes::{Stripe, stripes_for_this_machine};
 use crate::window::Counts;
 
 pub(crate) use self::core::Core;
+pub(crate) use self::word::Word;
 
 /// A [`Circuit`](crate::Circuit) that threads share.
 ///
-/// What a healthy circuit has to do for a call takes no lock, and no two threads write to the same place:
-/// admission is a load of the state word, a success is counted in the thread's own stripe. Whoever has
-/// something else to say takes the lock, collects what the stripes have counted, says it, and publishes
-/// where that has led to. While the circuit refuses calls a lock is not needed, either.
+/// What a healthy circuit has to do for a call takes no lock, and touches nothing that another thread writes
+/// to: a call reads in its thread's own stripe that the circuit is closed, and its success is counted there.
+/// Whoever has something else to say takes the lock, collects what the stripes have counted, says it, and has
+/// the stripes tell where that has led to. While the circuit refuses calls a lock is not needed, either.
 ///
 /// # Clone
 /// Clones are the same circuit.
@@ -52,15 +53,8 @@ impl Shared {
         epoch: Instant,
         stripes: usize,
     ) -> Self {
-        let core = Arc::new(Core::new(policy, name, epoch, stripes));
-        let stripes = (0..stripes).map(|counter| {
-            Arc::new(Stripe {
-                core: Arc::clone(&core),
-                counter,
-            })
-        });
         Self {
-            stripes: stripes.collect(),
+            stripes: Core::striped(policy, name, epoch, stripes),
         }
     }
 
@@ -73,14 +67,23 @@ impl Shared {
     #[inline]
     pub(crate) fn acquire_at(&self, now: impl FnOnce() -> Instant) -> Result<Permit, CircuitOpen> {
         let stripe = Stripe::of_this_thread(&self.stripes);
-        let admission = stripe.core.admit(now)?;
+        let word = stripe.word();
+        let admission = match word.admission() {
+            Some(admission) => admission,
+            None => stripe.core().ask(word, now())?,
+        };
         Ok(Permit::new(Arc::clone(stripe), admission))
     }
 
     /// The refusal that a call would get now. Takes no lock, and no probe's place.
     #[inline]
     pub(crate) fn refusal(&self) -> Option<CircuitOpen> {
-        self.core().refusal(clock::now)
+        let stripe = Stripe::of_this_thread(&self.stripes);
+        let word = stripe.word();
+        match word.admission() {
+            Some(_) => None,
+            None => stripe.core().refusal(word, clock::now()),
+        }
     }
 
     pub(crate) fn force_open(&self) {
@@ -133,9 +136,8 @@ impl Shared {
     }
 
     /// What all stripes lead to.
-    #[inline]
     pub(crate) fn core(&self) -> &Core {
-        &self.stripes[0].core
+        self.stripes[0].core()
     }
 }
 
@@ -147,7 +149,7 @@ impl fmt::Debug for Shared {
 
 /// With more cores than this some share a stripe.
 const MOST_STRIPES: usize = 16;
-/// A stripe is half a kilobyte, and there may be ten thousand keys.
+/// There may be ten thousand keys.
 const MOST_STRIPES_OF_MANY: usize = 4;
 
 #[cfg(all(test, buttress_loom))]

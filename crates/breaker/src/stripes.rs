@@ -4,88 +4,89 @@ use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering as StdOrdering};
 use std::sync::{Arc, OnceLock};
 
-use crate::shared::Core;
+use crate::circuit::Admission;
+use crate::shared::{Core, Word};
 use crate::sync::{AtomicU64, Ordering};
 
-/// One thread's way to a circuit: a reference count of its own, and a counter of its own.
+/// One thread's way to a circuit: with a reference count of its own, since its permits hold the stripe and
+/// not the circuit, and a counter of its own.
 ///
 /// Reference counts and counters that threads share take more time than all else a call does: each
 /// change fetches the cache line from the other core.
-#[derive(Debug)]
-#[repr(align(128))]
 pub(crate) struct Stripe {
-    pub(crate) core: Arc<Core>,
-    pub(crate) counter: usize,
-}
-
-/// The successes that one thread has counted, and that nobody has collected yet.
-///
-/// The era is in the upper half, the count in the lower, so that a call of another era cannot count.
-#[derive(Debug)]
-#[repr(align(128))] // two lines of 64 bytes: they are often fetched in pairs
-pub(crate) struct Counter {
+    /// What is published of the circuit, in the upper half; in the lower the successes that have been counted
+    /// under it, and that nobody has collected yet. In one word, so that none counts for another era.
     word: AtomicU64,
+    core: Arc<Core>,
+    /// With its two reference counts a stripe fills two cache lines, which are often fetched in pairs.
+    _padding: [u64; 12],
 }
-
-// ===== impl Stripe =====
 
 impl Stripe {
-    /// Which of `stripes` belongs to this thread. Threads take turns.
+    pub(crate) fn new(core: &Arc<Core>) -> Self {
+        Self {
+            word: AtomicU64::new(with_count_zero(Word::default())),
+            core: Arc::clone(core),
+            _padding: [0; 12],
+        }
+    }
+
+    /// Which of `stripes`, a power of two, belongs to this thread. Threads take turns.
     #[inline]
     pub(crate) fn of_this_thread(stripes: &[Arc<Self>]) -> &Arc<Self> {
         let thread = THREAD.with(|thread| match thread.get() {
             UNKNOWN => number_this_thread(thread),
             known => known,
         });
-        &stripes[thread % stripes.len()]
+        &stripes[thread & (stripes.len() - 1)]
     }
 
     #[inline]
-    pub(crate) fn counter(&self) -> &Counter {
-        &self.core.counters()[self.counter]
-    }
-}
-
-// ===== impl Counter =====
-
-// Relaxed throughout: counts guard no memory. That a counter has begun an era before anybody counts in it is
-// the business of the state word.
-impl Counter {
-    pub(crate) fn new() -> Self {
-        Self {
-            word: AtomicU64::new(0),
-        }
+    pub(crate) fn core(&self) -> &Core {
+        &self.core
     }
 
-    /// Counts a success of this era. Returns how many there were before it; `None` if the era is over.
     #[inline]
-    pub(crate) fn count(&self, era: u32) -> Option<u32> {
+    pub(crate) fn word(&self) -> Word {
+        // Acquire: who sees that it is open sees until when.
+        split(self.word.load(Ordering::Acquire)).0
+    }
+
+    /// Counts a success, if that is all it does. Returns how many there were before it; `None` if the circuit
+    /// itself has to be told, or the era of this call is over.
+    #[inline]
+    pub(crate) fn count(&self, admission: Admission) -> Option<u32> {
+        // Relaxed: a count guards no memory.
         self.word
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |word| {
-                let (current, count) = split(word);
-                // A full counter stays full, rather than to count in the next era.
-                (current == era).then(|| word + u64::from(count != u32::MAX))
+                split(word).0.is_calm_for(admission).then(|| word + 1)
             })
             .ok()
             .map(|word| split(word).1)
     }
 
-    /// Takes what has been counted.
-    pub(crate) fn collect(&self, era: u32) -> u32 {
-        split(self.word.swap(begin(era), Ordering::Relaxed)).1
+    /// Takes what has been counted, and publishes `word`.
+    pub(crate) fn collect(&self, word: Word) -> u32 {
+        // Release: until when it is open has been said before.
+        let before = self.word.swap(with_count_zero(word), Ordering::Release);
+        split(before).1
     }
 }
 
-const fn begin(era: u32) -> u64 {
-    (era as u64) << 32
+/// A count that is as high as this is collected, long before it could run over.
+pub(crate) const HIGH_COUNT: u32 = 1 << 31;
+
+const fn with_count_zero(word: Word) -> u64 {
+    (word.0 as u64) << 32
 }
 
+#[inline]
 #[expect(
     clippy::cast_possible_truncation,
     reason = "each half of a 64-bit word has 32 bits"
 )]
-const fn split(word: u64) -> (u32, u32) {
-    ((word >> 32) as u32, word as u32)
+const fn split(word: u64) -> (Word, u32) {
+    (Word((word >> 32) as u32), word as u32)
 }
 
 // ===== threads =====
@@ -104,7 +105,7 @@ fn number_this_thread(thread: &Cell<usize>) -> usize {
     number
 }
 
-/// How many threads can run at once, but no more than `most`.
+/// A stripe for each thread that can run at once, but no more than `most`. A power of two, as `most` is.
 pub(crate) fn stripes_for_this_machine(most: usize) -> usize {
     static CORES: OnceLock<usize> = OnceLock::new();
     let cores = *CORES.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from));

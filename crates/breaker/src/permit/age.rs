@@ -1,28 +1,39 @@
 //! How far a call has come, in four bytes.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 /// How long a call has waited for its first content.
 ///
-/// It was never pending; or it has been since a moment; or content has come after a time; or the call is settled.
-/// Moments and times are milliseconds in 30 bits, which come round after 12 days.
+/// It was never pending; or it has been since a moment; or content has come after a time. Moments and times are
+/// milliseconds in 29 bits, which come round after six days.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Age(u32);
+pub(crate) struct Age(NonZeroU32);
 
-/// The time that the lower bits say is not a moment, but how long it took.
+/// The time that the other bits say is not a moment, but how long it took.
 const CONTENT: u32 = 1 << 31;
 /// The answer ends with its head: kept here, since there is room for a bit.
 const HEAD_ONLY: u32 = 1 << 30;
-const MILLIS: u32 = HEAD_ONLY - 1;
+/// Always set: no age is zero, and a permit that may be missing is no larger than one that is there.
+const MARK: u32 = 1;
+const MILLIS: u32 = (1 << 29) - 1;
+const MILLIS_SHIFT: u32 = 1;
 
 impl Age {
-    pub(crate) const NEVER_PENDING: Self = Self(0);
-    pub(crate) const SETTLED: Self = Self(u32::MAX);
+    pub(crate) const NEVER_PENDING: Self = Self::of(0, 0);
+
+    const fn of(flags: u32, millis: u32) -> Self {
+        let bits = flags | millis << MILLIS_SHIFT | MARK;
+        Self(NonZeroU32::new(bits).expect("a bit is always set"))
+    }
 
     pub(crate) const fn since(self, millis: u32) -> Self {
         let millis = millis & MILLIS;
         // Zero says never.
-        Self(self.0 & HEAD_ONLY | if millis == 0 { 1 } else { millis })
+        Self::of(
+            self.0.get() & HEAD_ONLY,
+            if millis == 0 { 1 } else { millis },
+        )
     }
 
     /// Content has come, so long after the call was first pending.
@@ -31,47 +42,44 @@ impl Age {
             Some(took) => took.as_millis(),
             None => 0,
         };
-        // All bits set would say settled.
-        let most = (MILLIS - 1) as u128;
-        #[expect(clippy::cast_possible_truncation, reason = "at most 30 bits")]
+        let most = MILLIS as u128;
+        #[expect(clippy::cast_possible_truncation, reason = "at most 29 bits")]
         let millis = if millis > most { most } else { millis } as u32;
-        Self(self.0 & HEAD_ONLY | CONTENT | millis)
+        Self::of(self.0.get() & HEAD_ONLY | CONTENT, millis)
     }
 
     pub(crate) const fn head_only(self) -> Self {
-        Self(self.0 | HEAD_ONLY)
+        Self(NonZeroU32::new(self.0.get() | HEAD_ONLY).expect("a bit is set"))
     }
 
+    #[inline]
     pub(crate) const fn is_head_only(self) -> bool {
-        self.0 & HEAD_ONLY != 0
+        self.0.get() & HEAD_ONLY != 0
     }
 
     #[inline]
     pub(crate) const fn is_never_pending(self) -> bool {
-        self.0 & !HEAD_ONLY == 0
-    }
-
-    #[inline]
-    pub(crate) const fn is_settled(self) -> bool {
-        self.0 == Self::SETTLED.0
+        self.0.get() & !HEAD_ONLY == MARK
     }
 
     /// Whether the call is pending, and nothing has come yet.
     #[inline]
     pub(crate) const fn is_waiting(self) -> bool {
-        !self.is_never_pending() && self.0 & CONTENT == 0
+        !self.is_never_pending() && self.0.get() & CONTENT == 0
     }
 
     /// How long the call waited for its first content, or has waited until now.
     pub(crate) const fn took(self, now_millis: u32) -> Option<Duration> {
-        let millis = if self.is_never_pending() || self.is_settled() {
+        if self.is_never_pending() {
             return None;
-        } else if self.is_waiting() {
-            now_millis.wrapping_sub(self.0) & MILLIS
+        }
+        let own = self.0.get() >> MILLIS_SHIFT;
+        let millis = if self.is_waiting() {
+            now_millis.wrapping_sub(own)
         } else {
-            self.0 & MILLIS
+            own
         };
-        Some(Duration::from_millis(millis as u64))
+        Some(Duration::from_millis((millis & MILLIS) as u64))
     }
 }
 
@@ -92,8 +100,8 @@ mod tests {
 
     #[test]
     fn an_age_goes_on_where_the_milliseconds_come_round() {
-        let before = (1 << 30) - 10;
-        for round in [0, 1 << 30, 3 << 30] {
+        let before = (1 << 29) - 10;
+        for round in [0, 1 << 29, 7 << 29] {
             let age = NEW.since(before);
             assert_eq!(age.took(round + 5), Some(Duration::from_millis(15)));
         }
@@ -104,9 +112,8 @@ mod tests {
         let age = NEW.since(5).content_after(Some(Duration::from_millis(40)));
         assert!(!age.is_waiting() && !age.is_never_pending());
         assert_eq!(age.took(1_000_000), Some(Duration::from_millis(40)));
-        for took in [Some(Duration::MAX), None] {
-            assert!(!NEW.head_only().content_after(took).is_settled());
-        }
+        let age = NEW.since(5).content_after(Some(Duration::MAX));
+        assert!(age.took(0) > Some(Duration::from_secs(500_000)));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The circuit behind its lock, and what is published of it.
 
 use std::fmt;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use buttress_core::{Outcome, Sampler};
@@ -13,11 +13,10 @@ use crate::error::CircuitOpen;
 use crate::event;
 use crate::policy::Policy;
 use crate::shared::word::Word;
-use crate::stripes::Counter;
-use crate::sync::{AtomicU32, AtomicU64, Mutex, MutexGuard, Ordering};
+use crate::stripes::Stripe;
+use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering};
 
 pub(crate) struct Core {
-    word: AtomicU32,
     /// Until when calls are refused, where they are: nanoseconds since the epoch.
     shut_until: AtomicU64,
     /// When the window is to be turned: nanoseconds since the epoch.
@@ -25,73 +24,61 @@ pub(crate) struct Core {
     epoch: Instant,
     policy: Policy,
     name: Option<Arc<str>>,
-    counters: Box<[Counter]>,
     behind: Mutex<Locked>,
     sampler: Sampler,
 }
 
 struct Locked {
     circuit: Circuit,
+    /// What the stripes say of it.
+    published: Word,
+    /// Weak, since they hold on to us.
+    stripes: Box<[Weak<Stripe>]>,
     /// Made when the first one asks for it.
     transitions: Option<watch::Sender<CircuitState>>,
 }
 
 impl Core {
-    pub(crate) fn new(
+    /// So many ways to a closed circuit.
+    pub(crate) fn striped(
         policy: Policy,
         name: Option<Arc<str>>,
         epoch: Instant,
-        counters: usize,
-    ) -> Self {
+        stripes: usize,
+    ) -> Arc<[Arc<Stripe>]> {
         let circuit = Circuit::new(policy, epoch);
-        Self {
-            word: AtomicU32::new(Word::new(circuit.era(), circuit.state(), true).0),
+        let core = Arc::new(Self {
             shut_until: AtomicU64::new(0),
             turns_at: AtomicU64::new(circuit.turns_at()),
             epoch,
             policy,
             name,
-            counters: (0..counters).map(|_| Counter::new()).collect(),
             behind: Mutex::new(Locked {
                 circuit,
+                published: Word::default(),
+                stripes: Box::default(),
                 transitions: None,
             }),
             sampler: Sampler::new(),
-        }
+        });
+        let stripes: Arc<[_]> = (0..stripes).map(|_| Arc::new(Stripe::new(&core))).collect();
+        core.lock().stripes = stripes.iter().map(Arc::downgrade).collect();
+        stripes
     }
 
+    #[inline]
     pub(crate) const fn policy(&self) -> &Policy {
         &self.policy
     }
 
-    pub(crate) fn name(&self) -> Option<&Arc<str>> {
+    pub(crate) const fn name(&self) -> Option<&Arc<str>> {
         self.name.as_ref()
-    }
-
-    #[inline]
-    pub(crate) fn counters(&self) -> &[Counter] {
-        &self.counters
-    }
-
-    #[inline]
-    pub(crate) fn word(&self) -> Word {
-        // Acquire: who sees an era sees its counters begun (and, open, until when).
-        Word(self.word.load(Ordering::Acquire))
-    }
-
-    #[inline]
-    pub(crate) fn admit(&self, now: impl FnOnce() -> Instant) -> Result<Admission, CircuitOpen> {
-        let word = self.word();
-        match word.admission() {
-            Some(admission) => Ok(admission),
-            None => self.ask(word, now()),
-        }
     }
 
     /// Not closed: refuses without the lock while there is nothing to decide.
     #[cold]
-    fn ask(&self, word: Word, now: Instant) -> Result<Admission, CircuitOpen> {
-        match self.refusal_of(word, now) {
+    pub(crate) fn ask(&self, word: Word, now: Instant) -> Result<Admission, CircuitOpen> {
+        match self.refusal(word, now) {
             Some(refusal) => Err(refusal),
             None => self
                 .with(now, None, |circuit, sample| circuit.admit(now, sample))
@@ -99,17 +86,9 @@ impl Core {
         }
     }
 
-    /// The refusal that a call would get now. Takes no lock, and no probe's place.
-    #[inline]
-    pub(crate) fn refusal(&self, now: impl FnOnce() -> Instant) -> Option<CircuitOpen> {
-        let word = self.word();
-        match word.admission() {
-            Some(_) => None,
-            None => self.refusal_of(word, now()),
-        }
-    }
-
-    fn refusal_of(&self, word: Word, now: Instant) -> Option<CircuitOpen> {
+    /// The refusal that a call would get now, unless it would be let through, or there is something to decide.
+    #[cold]
+    pub(crate) fn refusal(&self, word: Word, now: Instant) -> Option<CircuitOpen> {
         let until = self.shut_until.load(Ordering::Relaxed);
         let left = until.saturating_sub(nanos_since(self.epoch, now));
         if left == 0 {
@@ -125,10 +104,15 @@ impl Core {
         Some(CircuitOpen::new(left).of(self.name()))
     }
 
-    /// Turns the window, if a bucket is over.
+    /// Turns the window, if a bucket is over. A window of calls never turns, and reads no clock.
     #[inline]
-    pub(crate) fn turn(&self, now: Instant) {
-        if nanos_since(self.epoch, now) >= self.turns_at.load(Ordering::Relaxed) {
+    pub(crate) fn turn(&self, now: impl FnOnce() -> Instant) {
+        let turns_at = self.turns_at.load(Ordering::Relaxed);
+        if turns_at == u64::MAX {
+            return;
+        }
+        let now = now();
+        if nanos_since(self.epoch, now) >= turns_at {
             self.with(now, None, |circuit, sample| circuit.turn(now, sample));
         }
     }
@@ -151,17 +135,26 @@ impl Core {
         let mut locked = self.lock();
         let Locked {
             circuit,
+            published,
+            stripes,
             transitions,
         } = &mut *locked;
+        circuit.absorb(collect(stripes, *published));
         let era = circuit.era();
-        circuit.absorb(self.collect(era));
         let result = f(circuit, self.sampler.sample());
+        self.publish_times(circuit);
+        let word = Word::new(circuit.era(), circuit.state(), circuit.is_calm(now));
+        if word != *published {
+            // What was counted meanwhile has happened beside this: as if after it, or in an era that is over.
+            let late = collect(stripes, word);
+            if circuit.era() == era {
+                circuit.absorb(late);
+            }
+            *published = word;
+        }
         if circuit.era() == era {
-            self.publish(circuit, now);
             return result;
         }
-        self.collect(circuit.era()); // what has been counted meanwhile is of an era that is over
-        self.publish(circuit, now);
         let (state, left) = (circuit.state(), circuit.left(now));
         if let Some(transitions) = transitions {
             transitions.send_replace(state);
@@ -171,14 +164,7 @@ impl Core {
         result
     }
 
-    fn collect(&self, era: u32) -> u32 {
-        self.counters
-            .iter()
-            .map(|counter| counter.collect(era))
-            .fold(0, u32::saturating_add)
-    }
-
-    fn publish(&self, circuit: &Circuit, now: Instant) {
+    fn publish_times(&self, circuit: &Circuit) {
         let shut_until = match circuit.shut_until() {
             None => 0,
             Some(End::At(end)) => nanos_since(self.epoch, end),
@@ -186,9 +172,6 @@ impl Core {
         };
         self.shut_until.store(shut_until, Ordering::Relaxed);
         self.turns_at.store(circuit.turns_at(), Ordering::Relaxed);
-        let word = Word::new(circuit.era(), circuit.state(), circuit.is_calm(now));
-        // Release: the counters and the end come before the word that speaks of them.
-        self.word.store(word.0, Ordering::Release);
     }
 
     /// Looks at the circuit as it was left.
@@ -209,6 +192,15 @@ impl Core {
     fn lock(&self) -> MutexGuard<'_, Locked> {
         self.behind.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Takes what all stripes have counted, and has them say `word`.
+fn collect(stripes: &[Weak<Stripe>], word: Word) -> u32 {
+    // One that is gone has nobody left to be counted for.
+    let stripes = stripes.iter().filter_map(Weak::upgrade);
+    stripes
+        .map(|stripe| stripe.collect(word))
+        .fold(0, u32::saturating_add)
 }
 
 impl fmt::Debug for Core {

@@ -58,7 +58,11 @@ impl Bench {
     /// Loom's threads are one to the system, so that they say which stripe is theirs.
     fn acquire(&self, stripe: usize, now: Instant) -> Option<Permit> {
         let stripe = &self.circuit.stripes[stripe];
-        let admission = stripe.core.admit(|| now).ok()?;
+        let word = stripe.word();
+        let admission = match word.admission() {
+            Some(admission) => admission,
+            None => stripe.core().ask(word, now).ok()?,
+        };
         Some(Permit::new(Arc::clone(stripe), admission))
     }
 

@@ -2,8 +2,8 @@
 
 use crate::circuit::{Admission, CircuitState, ERA_SHIFT};
 
-/// The era, and a tag.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The era, and a tag. At first closed and calm.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Word(pub(crate) u32);
 
 /// Closed, and a success changes nothing but the counts. Zero, so that the word then is the admission of a
