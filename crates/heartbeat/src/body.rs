@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use buttress_timer::Alarm;
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
@@ -83,7 +83,7 @@ struct Beating {
     pulse: Pulse,
 }
 
-impl<B: Body> HeartbeatBody<B> {
+impl<B> HeartbeatBody<B> {
     /// Puts heartbeats into `inner`, which must be a stream of events from its first byte, uncompressed.
     ///
     /// An interval below a millisecond is one of a millisecond.
@@ -125,42 +125,40 @@ impl<B: Body> HeartbeatBody<B> {
     }
 }
 
-impl<B: Body> Body for HeartbeatBody<B> {
+impl<B: Body> Body for HeartbeatBody<B>
+where
+    B::Data: 'static,
+{
     type Data = Bytes;
     type Error = B::Error;
 
     #[inline]
     fn poll_frame(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        let mut this = self.project();
-        loop {
-            if let Mode::Over = this.mode {
-                return Poll::Ready(None);
-            }
-            let polled = this.inner.as_mut().poll_frame(cx);
-            let Mode::On(beating) = this.mode else {
-                return polled.map(|frame| frame.map(|frame| frame.map(into_bytes)));
-            };
-            let Poll::Ready(frame) = polled else {
-                return beating.poll(cx);
-            };
-            let mut frame = frame.map(|frame| frame.map(into_bytes));
-            if let Some(Ok(passing)) = &mut frame {
-                if let Some(data) = passing.data_mut() {
-                    if beating.swallows(data) {
-                        continue;
-                    }
-                    return Poll::Ready(frame);
-                }
-                if !passing.is_trailers() {
-                    return Poll::Ready(frame);
-                }
-            }
-            *this.mode = Mode::Over;
-            return Poll::Ready(frame);
+        let this = self.as_mut().project();
+        if let Mode::Over = this.mode {
+            return Poll::Ready(None);
         }
+        // Data alone are looked at here: whatever else comes is moved no more than once.
+        let mut data = match this.inner.poll_frame(cx) {
+            Poll::Ready(Some(Ok(frame))) if frame.is_data() => match frame.into_data() {
+                Ok(data) => into_bytes(data),
+                Err(frame) => return this.mode.other(Some(Ok(frame))),
+            },
+            Poll::Ready(other) => return this.mode.other(other),
+            Poll::Pending => return this.mode.wait(cx),
+        };
+        if let Mode::On(beating) = this.mode {
+            if !data.is_empty() {
+                beating.follow(&mut data);
+                if data.is_empty() {
+                    return self.poll_again(cx);
+                }
+            }
+        }
+        Poll::Ready(Some(Ok(Frame::data(data))))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -182,30 +180,69 @@ impl<B: Body> Body for HeartbeatBody<B> {
     }
 }
 
-impl Beating {
-    /// Follows what passes, and says whether nothing of it is left: it was part of a byte order mark.
-    #[inline]
-    fn swallows(&mut self, data: &mut Bytes) -> bool {
-        if data.is_empty() {
-            // Nothing is sent, so that it is no sign of life.
-            return false;
+impl<B: Body> HeartbeatBody<B>
+where
+    B::Data: 'static,
+{
+    /// Nothing was left of a frame, which happens three times at most.
+    #[cold]
+    fn poll_again(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        self.poll_frame(cx)
+    }
+}
+
+impl Mode {
+    /// Passes on what is no data: trailers, an error or the end, behind which nothing comes, or what is not
+    /// known here.
+    #[cold]
+    fn other<D, E>(
+        &mut self,
+        other: Option<Result<Frame<D>, E>>,
+    ) -> Poll<Option<Result<Frame<Bytes>, E>>>
+    where
+        D: Buf + 'static,
+    {
+        let goes_on = matches!(&other, Some(Ok(frame)) if !frame.is_trailers());
+        if let (Self::On(_), false) = (&self, goes_on) {
+            *self = Self::Over;
         }
-        self.injector.follow(data);
-        self.pulse.touch();
-        data.is_empty()
+        Poll::Ready(other.map(|other| Ok(other?.map_data(into_bytes))))
     }
 
     /// The inner body has nothing.
     #[inline]
-    fn poll<E>(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, E>>> {
-        if self.pulse.is_due(cx) {
-            if let Some(comment) = self.injector.comment() {
-                self.pulse.sent();
-                event::sent();
-                return Poll::Ready(Some(Ok(Frame::data(comment))));
+    fn wait<E>(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, E>>> {
+        if let Self::On(beating) = self {
+            if beating.pulse.is_due(cx) {
+                return beating.send();
             }
         }
         Poll::Pending
+    }
+}
+
+impl Beating {
+    /// Follows bytes that pass, and may keep back some: those of a byte order mark.
+    #[inline]
+    fn follow(&mut self, data: &mut Bytes) {
+        self.injector.follow(data);
+        self.pulse.touch();
+    }
+
+    /// A heartbeat is due: it goes out if that is safe.
+    #[cold]
+    fn send<E>(&mut self) -> Poll<Option<Result<Frame<Bytes>, E>>> {
+        match self.injector.comment() {
+            Some(comment) => {
+                self.pulse.sent();
+                event::sent();
+                Poll::Ready(Some(Ok(Frame::data(comment))))
+            }
+            None => Poll::Pending,
+        }
     }
 }
 

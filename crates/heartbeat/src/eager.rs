@@ -55,6 +55,7 @@ where
     S::Error: 'static,
     Q: Body,
     B: Body,
+    B::Data: 'static,
     W: Fn(&Parts) -> R,
     R: Into<WantsStream>,
 {

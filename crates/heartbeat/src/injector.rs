@@ -84,7 +84,8 @@ impl Injector {
     #[inline]
     pub fn follow(&mut self, chunk: &mut Bytes) {
         if self.opening != Opening::Past {
-            self.open(chunk);
+            // By value: a chunk whose place is known to others cannot stay in registers.
+            *chunk = self.open(std::mem::take(chunk));
         }
         self.boundary.push(chunk);
     }
@@ -119,13 +120,13 @@ impl Injector {
     }
 
     #[cold]
-    fn open(&mut self, chunk: &mut Bytes) {
+    fn open(&mut self, mut chunk: Bytes) -> Bytes {
         if chunk.is_empty() {
-            return;
+            return chunk;
         }
         let Opening::Ours(kept) = self.opening else {
             self.opening = Opening::Past;
-            return;
+            return chunk;
         };
         let (kept, expected) = MARK.split_at(usize::from(kept));
         let alike = expected.iter().zip(&chunk[..]).take_while(|(a, b)| a == b);
@@ -140,9 +141,10 @@ impl Injector {
             // It was none, and what was kept back comes first.
             let mut whole = BytesMut::with_capacity(kept.len() + chunk.len());
             whole.extend_from_slice(kept);
-            whole.extend_from_slice(chunk);
-            *chunk = whole.freeze();
+            whole.extend_from_slice(&chunk);
+            return whole.freeze();
         }
+        chunk
     }
 }
 

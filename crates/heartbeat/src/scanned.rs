@@ -65,7 +65,10 @@ impl<B: Body> ScannedBody<B> {
     }
 }
 
-impl<B: Body> Body for ScannedBody<B> {
+impl<B: Body> Body for ScannedBody<B>
+where
+    B::Data: 'static,
+{
     type Data = Bytes;
     type Error = B::Error;
 
@@ -75,7 +78,7 @@ impl<B: Body> Body for ScannedBody<B> {
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         let this = self.project();
         let frame = ready!(this.inner.poll_frame(cx));
-        let frame = frame.map(|frame| frame.map(into_bytes));
+        let frame = frame.map(|frame| Ok(frame?.map_data(into_bytes)));
         if let Some(look) = this.look {
             let data = match &frame {
                 Some(Ok(frame)) => frame.data_ref(),

@@ -66,6 +66,7 @@ impl<F, B, E> Body for SplicedBody<F, B>
 where
     F: Future<Output = Result<Response<B>, E>>,
     B: Body,
+    B::Data: 'static,
     E: 'static,
 {
     type Data = Bytes;
@@ -103,7 +104,7 @@ where
                 StateProj::Reading { body, words } => ready!(words.poll(body, cx)),
                 StateProj::Joined { body } => {
                     let frame = ready!(body.poll_frame(cx));
-                    return Poll::Ready(frame.map(|frame| frame.map(into_bytes)));
+                    return Poll::Ready(frame.map(|frame| Ok(frame?.map_data(into_bytes))));
                 }
                 StateProj::Over => return Poll::Ready(None),
             };

@@ -89,6 +89,7 @@ impl<F, B, E> Future for EagerFuture<F>
 where
     F: Future<Output = Result<Response<B>, E>>,
     B: Body,
+    B::Data: 'static,
     E: 'static,
 {
     type Output = Result<Response<HeartbeatBody<SplicedBody<F, B>>>, E>;
@@ -163,6 +164,7 @@ impl Settings {
     where
         F: Future<Output = Result<Response<B>, E>>,
         B: Body,
+        B::Data: 'static,
         E: 'static,
     {
         let Wait {
