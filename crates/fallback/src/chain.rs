@@ -20,12 +20,10 @@ use crate::when::When;
 pub(crate) struct Chain<C, T: Traffic> {
     settings: Arc<Settings<C, T>>,
     kept: T::Kept,
-    /// Boxed, and made at the first failure: most calls have none.
-    course: Option<Box<Course<T::Response>>>,
 }
 
-/// What has become of a call so far.
-struct Course<R> {
+/// What has become of a call whose primary has failed.
+pub(crate) struct Course<R> {
     plan: Plan,
     facts: Facts,
     tries: Tries,
@@ -40,22 +38,16 @@ struct Course<R> {
 
 /// What comes next.
 pub(crate) enum Step<R> {
-    /// Waits for a tier.
-    Ask(Asking<R>),
+    /// A tier is asked.
+    Ask(Box<Course<R>>, Asking<R>),
     /// The call has its result.
     Done(Result<R, BoxError>),
 }
 
-const HAS_COURSE: &str = "a call that has failed has a course until it has its result";
-
 impl<C, T: Traffic> Chain<C, T> {
     #[inline]
     pub(crate) const fn new(settings: Arc<Settings<C, T>>, kept: T::Kept) -> Self {
-        Self {
-            settings,
-            kept,
-            course: None,
-        }
+        Self { settings, kept }
     }
 
     #[inline]
@@ -67,16 +59,15 @@ impl<C, T: Traffic> Chain<C, T> {
     #[inline]
     pub(crate) fn primary_served(&self, response: T::Received) -> T::Response {
         let mut response = T::hand_on(response);
-        self.settings
-            .traffic
-            .primary_served(&mut response, &self.kept);
+        let traffic = &self.settings.traffic;
+        traffic.primary_served(&mut response, &self.kept);
         response
     }
 
     /// The primary has failed.
     #[cold]
     pub(crate) fn primary_failed<E>(
-        &mut self,
+        &self,
         mut result: Result<T::Received, E>,
         outcome: Outcome,
     ) -> Step<T::Response>
@@ -90,53 +81,56 @@ impl<C, T: Traffic> Chain<C, T> {
         self.start(result.map(T::hand_on).map_err(Into::into), outcome)
     }
 
-    /// The primary could not be asked, or has failed.
+    /// The primary has failed, or could not even be asked.
     pub(crate) fn start(
-        &mut self,
-        result: Result<T::Response, BoxError>,
+        &self,
+        last: Result<T::Response, BoxError>,
         outcome: Outcome,
     ) -> Step<T::Response> {
         if When::of(&outcome) == When::NOTHING {
-            return Step::Done(result); // nobody else is called for
+            return Step::Done(last); // nobody else is called for
         }
+        let Settings {
+            name, rules, tiers, ..
+        } = &*self.settings;
         let facts = T::facts(&self.kept);
-        let rules = &self.settings.rules;
         let own = facts.overrides.and_then(|own| own.max_attempts);
         let mut attempts = own.unwrap_or(rules.max_attempts).get();
-        let mut visited = vec![self.settings.name.clone()];
-        if let Some(Trail {
-            visited: before,
-            attempts_left,
-        }) = &facts.trail
-        {
-            attempts = attempts.min(*attempts_left);
-            visited.extend_from_slice(before);
+        let mut visited = Vec::with_capacity(1 + tiers.len());
+        visited.push(name.clone());
+        if let Some(outer) = &facts.trail {
+            attempts = attempts.min(outer.attempts_left);
+            visited.extend_from_slice(&outer.visited);
         }
         let mut plan = Plan::new(attempts, visited);
         plan.primary_failed(&outcome);
-        plan.inner_tried(tried_inside::<T>(&result));
+        plan.inner_tried(tried_inside::<T>(&last));
         let mut tries = Tries::default();
-        tries.add(Tried::new(self.settings.name.clone(), outcome));
-        self.course = Some(Box::new(Course {
+        tries.add(Tried::new(name.clone(), outcome));
+        self.go_on(Box::new(Course {
             plan,
             facts,
             tries,
-            last: result,
+            last,
             last_outcome: outcome,
             last_place: 0,
             asking: 0,
-        }));
-        self.go_on()
+        }))
     }
 
     /// A tier has answered, or failed.
-    pub(crate) fn heard(&mut self, answer: Answer<T::Response>) -> Step<T::Response> {
+    pub(crate) fn heard(
+        &self,
+        mut course: Box<Course<T::Response>>,
+        answer: Answer<T::Response>,
+    ) -> Step<T::Response> {
         let Answer { result, outcome } = answer;
         let result = match result {
-            Ok(response) if outcome.is_success() => return Step::Done(Ok(self.served(response))),
+            Ok(response) if outcome.is_success() => {
+                return Step::Done(Ok(self.served(*course, response)));
+            }
             result => result,
         };
-        let course = self.course.as_mut().expect(HAS_COURSE);
         let terms = &self.settings.tiers[course.asking].terms;
         let skipped = course.plan.tier_failed(terms, &outcome);
         course.plan.inner_tried(tried_inside::<T>(&result));
@@ -148,35 +142,35 @@ impl<C, T: Traffic> Chain<C, T> {
             course.last_outcome = outcome;
             course.last_place = course.asking + 1;
         }
-        self.go_on()
+        self.go_on(course)
     }
 
     /// Asks the next tier that suits.
-    fn go_on(&mut self) -> Step<T::Response> {
+    fn go_on(&self, mut course: Box<Course<T::Response>>) -> Step<T::Response> {
+        let Settings { rules, tiers, .. } = &*self.settings;
         loop {
-            let settings = &self.settings;
-            let course = self.course.as_mut().expect(HAS_COURSE);
             let deadline = course.facts.deadline;
             let time_left = deadline.map(|deadline| deadline.remaining(Instant::now().into_std()));
-            let terms = settings.tiers.iter().map(|tier| &tier.terms);
-            let Some(place) = course.plan.next(terms, &settings.rules, time_left) else {
-                return self.finish();
+            let terms = tiers.iter().map(|tier| &tier.terms);
+            let Some(place) = course.plan.next(terms, rules, time_left) else {
+                return Step::Done(self.finish(*course));
             };
             course.asking = place;
             let Tier {
                 terms,
                 rewrite,
                 serve,
-            } = &settings.tiers[place];
-            event::falling_back(&terms.name, &course.last_outcome);
+            } = &tiers[place];
+            let why = course.last_outcome;
+            event::falling_back(&terms.name, &why);
             match serve {
                 Serve::Kept(answer) => {
-                    if let Some(response) = answer(&self.kept, &course.last_outcome) {
-                        return Step::Done(Ok(self.served(response)));
+                    if let Some(response) = answer(&self.kept, &why) {
+                        return Step::Done(Ok(self.served(*course, response)));
                     }
                 }
                 Serve::Whole(serve) => {
-                    let trail = Trail {
+                    let trail = || Trail {
                         visited: course.plan.visited().to_vec(),
                         attempts_left: course.plan.attempts_left(),
                     };
@@ -184,9 +178,9 @@ impl<C, T: Traffic> Chain<C, T> {
                         let ask = Ask {
                             rewrite: rewrite.clone(),
                             same_account: terms.same_account,
-                            why: course.last_outcome,
+                            why,
                         };
-                        return Step::Ask(serve(request, ask));
+                        return Step::Ask(course, serve(request, ask));
                     }
                 }
             }
@@ -195,56 +189,53 @@ impl<C, T: Traffic> Chain<C, T> {
     }
 
     /// A tier has served the call.
-    fn served(&mut self, mut response: T::Response) -> T::Response {
-        let course = self.course.take().expect(HAS_COURSE);
-        let by = served_by(&self.settings, course.asking + 1, course.tries);
+    fn served(&self, course: Course<T::Response>, mut response: T::Response) -> T::Response {
+        let by = self.served_by(course.asking + 1, course.tries);
         event::served(&by);
-        self.settings
-            .traffic
-            .tier_served(&mut response, &self.kept, by);
+        let traffic = &self.settings.traffic;
+        traffic.tier_served(&mut response, &self.kept, by);
         response
     }
 
     /// Nobody is left to be asked.
-    fn finish(&mut self) -> Step<T::Response> {
-        let course = self.course.take().expect(HAS_COURSE);
+    fn finish(&self, course: Course<T::Response>) -> Result<T::Response, BoxError> {
         let Course {
             tries,
-            mut last,
+            last,
             last_outcome,
             last_place,
             ..
-        } = *course;
+        } = course;
         if tries.len() == 1 {
             event::nobody_asked(&self.settings.name, &last_outcome);
-            return Step::Done(last); // as if there were no tiers
+            return last; // as if there were no tiers
         }
         let outcome = tries.sum_up(last_outcome);
         event::all_failed(tries.len(), &outcome);
-        if let Ok(response) = &mut last {
-            let by = served_by(&self.settings, last_place, tries);
-            self.settings.traffic.all_failed(response, outcome, by);
-            return Step::Done(last);
+        match last {
+            Ok(mut response) => {
+                let by = self.served_by(last_place, tries);
+                self.settings.traffic.all_failed(&mut response, outcome, by);
+                Ok(response)
+            }
+            Err(error) => Err(Failure::new(outcome, AllTiersFailed::new(tries, error)).into()),
         }
-        Step::Done(
-            last.map_err(|error| Failure::new(outcome, AllTiersFailed::new(tries, error)).into()),
-        )
     }
-}
 
-fn served_by<C, T: Traffic>(settings: &Settings<C, T>, place: usize, before: Tries) -> ServedBy {
-    let (name, degraded) = match place.checked_sub(1) {
-        Some(tier) => {
-            let terms = &settings.tiers[tier].terms;
-            (&terms.name, terms.degraded)
+    fn served_by(&self, place: usize, before: Tries) -> ServedBy {
+        let (name, degraded) = match place.checked_sub(1) {
+            Some(tier) => {
+                let terms = &self.settings.tiers[tier].terms;
+                (&terms.name, terms.degraded)
+            }
+            None => (&self.settings.name, false),
+        };
+        ServedBy {
+            tier: place,
+            name: name.clone(),
+            degraded,
+            before,
         }
-        None => (&settings.name, false),
-    };
-    ServedBy {
-        tier: place,
-        name: name.clone(),
-        degraded,
-        before,
     }
 }
 

@@ -1,11 +1,11 @@
 //! The future that asks the tiers.
 //!
 //! ```text
-//!              failed, and somebody suits          failed, and somebody suits
+//!              failed, and somebody suits           failed, and somebody suits
 //!  Primary ──────────────────────────────► Asking ──────────────────────────────┐
 //!     │                                     │  ▲                                │
-//!     └─ anything else: done                │  └────────────────────────────────┘
-//!                                           └─ anything else: done
+//!     │                                     │  └────────────────────────────────┘
+//!     └─ anything else: done                └─ anything else: Done
 //! ```
 
 use std::fmt;
@@ -16,7 +16,7 @@ use std::task::{Context, Poll, ready};
 use buttress_core::{BoxError, Classify, Outcome};
 use pin_project_lite::pin_project;
 
-use crate::chain::{Chain, Step};
+use crate::chain::{Chain, Course, Step};
 use crate::tier::Asking;
 use crate::traffic::Traffic;
 
@@ -30,52 +30,63 @@ pin_project! {
     where
         T: Traffic,
     {
-        // `None` if nobody but the primary is asked, and after the end.
-        chain: Option<Chain<C, T>>,
         #[pin]
-        state: State<F, T::Response>,
+        state: State<F, C, T>,
     }
 }
 
 pin_project! {
     #[project = StateProj]
-    enum State<F, R> {
-        Primary { #[pin] future: F },
-        // The primary could not even become ready.
-        NotReady { error: Option<(BoxError, Outcome)> },
-        Asking { asking: Asking<R> },
+    enum State<F, C, T>
+    where
+        T: Traffic,
+    {
+        Primary {
+            #[pin]
+            future: F,
+            // `None` if nobody but the primary is asked.
+            chain: Option<Chain<C, T>>,
+        },
+        // In one box: most calls never come here, and all are moved the more often the larger they are.
+        Further { further: Box<Further<C, T>> },
     }
 }
 
-impl<F, C, T: Traffic> ResponseFuture<F, C, T> {
-    /// A call that nobody but the primary is asked for.
-    #[inline]
-    pub(crate) const fn alone(future: F) -> Self {
-        Self {
-            chain: None,
-            state: State::Primary { future },
-        }
-    }
+/// What comes after the primary.
+enum Further<C, T: Traffic> {
+    Asking {
+        chain: Chain<C, T>,
+        // Taken between two tiers.
+        course: Option<Box<Course<T::Response>>>,
+        asking: Asking<T::Response>,
+    },
+    Done(Option<Result<T::Response, BoxError>>),
+}
 
+// ===== impl ResponseFuture =====
+
+impl<F, C, T: Traffic> ResponseFuture<F, C, T> {
     #[inline]
-    pub(crate) const fn new(future: F, chain: Chain<C, T>) -> Self {
+    pub(crate) const fn new(future: F, chain: Option<Chain<C, T>>) -> Self {
         Self {
-            chain: Some(chain),
-            state: State::Primary { future },
+            state: State::Primary { future, chain },
         }
     }
 
     /// A call for which the primary could not become ready.
     #[cold]
-    pub(crate) const fn not_ready(
-        error: BoxError,
-        outcome: Outcome,
-        chain: Option<Chain<C, T>>,
-    ) -> Self {
-        let error = Some((error, outcome));
+    pub(crate) fn not_ready(error: BoxError, outcome: Outcome, chain: Option<Chain<C, T>>) -> Self {
+        let further = match chain {
+            Some(chain) => match chain.start(Err(error), outcome) {
+                Step::Ask(course, asking) => Further::asking(chain, course, asking),
+                Step::Done(result) => Further::Done(Some(result)),
+            },
+            None => Further::Done(Some(Err(error))),
+        };
         Self {
-            chain,
-            state: State::NotReady { error },
+            state: State::Further {
+                further: Box::new(further),
+            },
         }
     }
 }
@@ -91,57 +102,83 @@ where
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut this = self.project();
-        loop {
-            let step = match this.state.as_mut().project() {
-                StateProj::Primary { future } => {
-                    let result = ready!(future.poll(cx));
-                    let Some(chain) = this.chain else {
-                        return Poll::Ready(result.map(T::hand_on).map_err(Into::into));
-                    };
-                    let classify = &chain.settings().classify;
-                    let verdict = classify.classify(result.as_ref());
-                    match result {
-                        Ok(response) if verdict.is_success() => {
-                            let response = chain.primary_served(response);
-                            *this.chain = None; // what was kept of the request is freed
-                            return Poll::Ready(Ok(response));
-                        }
-                        result => chain.primary_failed(result, verdict.at_head()),
-                    }
-                }
-                StateProj::NotReady { error } => {
-                    let (error, outcome) = error.take().expect(POLLED_AGAIN);
-                    match this.chain {
-                        Some(chain) => chain.start(Err(error), outcome),
-                        None => return Poll::Ready(Err(error)),
-                    }
-                }
-                StateProj::Asking { asking } => {
-                    let answer = ready!(asking.as_mut().poll(cx));
-                    this.chain.as_mut().expect(POLLED_AGAIN).heard(answer)
-                }
+        let mut state = self.project().state;
+        if let StateProj::Primary { future, chain } = state.as_mut().project() {
+            let result = ready!(future.poll(cx));
+            // What was kept of the request is freed when nobody else can be asked any more.
+            let Some(chain) = chain.take() else {
+                return Poll::Ready(result.map(T::hand_on).map_err(Into::into));
             };
-            match step {
-                // ## Primary, NotReady, Asking => Asking
-                Step::Ask(asking) => this.state.set(State::Asking { asking }),
-                Step::Done(result) => {
-                    *this.chain = None;
-                    return Poll::Ready(result);
+            let classify = &chain.settings().classify;
+            let verdict = classify.classify(result.as_ref());
+            let failed = match result {
+                Ok(response) if verdict.is_success() => {
+                    return Poll::Ready(Ok(chain.primary_served(response)));
+                }
+                failed => failed,
+            };
+            match chain.primary_failed(failed, verdict.at_head()) {
+                Step::Done(result) => return Poll::Ready(result),
+                // ## Primary => Asking
+                Step::Ask(course, asking) => {
+                    let further = Box::new(Further::asking(chain, course, asking));
+                    state.set(State::Further { further });
                 }
             }
+        }
+        match state.project() {
+            StateProj::Further { further } => further.poll(cx),
+            StateProj::Primary { .. } => unreachable!("the primary is done"),
         }
     }
 }
 
 const POLLED_AGAIN: &str = "a future is not polled again after it has given its result";
 
+// ===== impl Further =====
+
+impl<C, T: Traffic> Further<C, T> {
+    fn asking(
+        chain: Chain<C, T>,
+        course: Box<Course<T::Response>>,
+        asking: Asking<T::Response>,
+    ) -> Self {
+        Self::Asking {
+            chain,
+            course: Some(course),
+            asking,
+        }
+    }
+
+    /// Asks one after the other. Apart from the rest, so that the way of those who succeed at once stays short.
+    #[inline(never)]
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<T::Response, BoxError>> {
+        while let Self::Asking {
+            chain,
+            course,
+            asking,
+        } = self
+        {
+            let answer = ready!(asking.as_mut().poll(cx));
+            let before = course.take().expect(POLLED_AGAIN);
+            match chain.heard(before, answer) {
+                Step::Ask(next, other) => (*course, *asking) = (Some(next), other),
+                // ## Asking => Done
+                Step::Done(result) => *self = Self::Done(Some(result)),
+            }
+        }
+        match self {
+            Self::Done(result) => Poll::Ready(result.take().expect(POLLED_AGAIN)),
+            Self::Asking { .. } => unreachable!("nobody is asked any more"),
+        }
+    }
+}
+
 impl<F, C, T: Traffic> fmt::Debug for ResponseFuture<F, C, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let at = match &self.state {
             State::Primary { .. } => "primary",
-            State::NotReady { .. } => "not ready",
-            State::Asking { .. } => "tier",
+            State::Further { .. } => "tier",
         };
         f.debug_struct("ResponseFuture")
             .field("at", &at)

@@ -28,7 +28,7 @@ use crate::traffic::Traffic;
 pub struct Fallback<S, C, T: Traffic> {
     inner: S,
     /// The primary could not become ready for the next call.
-    not_ready: Option<(BoxError, Outcome)>,
+    not_ready: Option<Box<(BoxError, Outcome)>>,
     settings: Arc<Settings<C, T>>,
 }
 
@@ -79,7 +79,7 @@ where
                     return Poll::Ready(Err(error.into()));
                 }
                 let outcome = self.settings.classify.classify(Err(&error)).at_head();
-                self.not_ready = Some((error.into(), outcome));
+                self.not_ready = Some(Box::new((error.into(), outcome)));
                 // One that has failed to become ready must not be asked again.
                 self.inner = self.inner.clone();
             }
@@ -90,18 +90,15 @@ where
     #[inline]
     fn call(&mut self, request: T::Request) -> Self::Future {
         if self.settings.tiers.is_empty() {
-            return ResponseFuture::alone(self.inner.call(T::once(request)));
+            return ResponseFuture::new(self.inner.call(T::once(request)), None);
         }
         let (request, kept) = self.settings.traffic.keep(request);
-        if let Some((error, outcome)) = self.not_ready.take() {
-            let chain = kept.map(|kept| Chain::new(Arc::clone(&self.settings), kept));
+        let chain = kept.map(|kept| Chain::new(Arc::clone(&self.settings), kept));
+        if let Some(why) = self.not_ready.take() {
+            let (error, outcome) = *why;
             return ResponseFuture::not_ready(error, outcome, chain);
         }
-        let future = self.inner.call(request);
-        match kept {
-            Some(kept) => ResponseFuture::new(future, Chain::new(Arc::clone(&self.settings), kept)),
-            None => ResponseFuture::alone(future),
-        }
+        ResponseFuture::new(self.inner.call(request), chain)
     }
 }
 

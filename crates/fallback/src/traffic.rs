@@ -41,7 +41,7 @@ pub trait Traffic {
     fn facts(kept: &Self::Kept) -> Facts;
 
     /// Makes the request of a tier, unless too little of it could be kept.
-    fn again(kept: &Self::Kept, trail: Trail) -> Option<Self::Sent>;
+    fn again(kept: &Self::Kept, trail: impl FnOnce() -> Trail) -> Option<Self::Sent>;
 
     /// Changes a request as a tier asks for. One that goes to another account leaves all credentials behind.
     fn rewrite(

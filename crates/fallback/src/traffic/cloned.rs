@@ -47,7 +47,7 @@ impl<Q: Clone + Send + 'static, R> Traffic for Cloned<Q, R> {
         Facts::default()
     }
 
-    fn again(kept: &Q, _trail: Trail) -> Option<Q> {
+    fn again(kept: &Q, _trail: impl FnOnce() -> Trail) -> Option<Q> {
         Some(kept.clone())
     }
 

@@ -141,13 +141,13 @@ where
         }
     }
 
-    fn again(kept: &KeptHttp<Q>, trail: Trail) -> Option<Self::Sent> {
+    fn again(kept: &KeptHttp<Q>, trail: impl FnOnce() -> Trail) -> Option<Self::Sent> {
         let body = match &kept.body {
             Kept::Empty => ReplayBody::empty(),
             Kept::Recorded(keeper) => keeper.again()?,
         };
         let mut head = kept.head.clone();
-        head.extensions.insert(trail);
+        head.extensions.insert(trail());
         Some(Request::from_parts(head, body))
     }
 
