@@ -14,6 +14,7 @@
 
 pub mod bench;
 pub mod case;
+pub mod fallback;
 pub mod inner;
 pub mod judge;
 pub mod measure;
@@ -29,6 +30,7 @@ use crate::case::Case;
 pub fn cases() -> Vec<Case> {
     let mut cases = retry::cases();
     cases.extend(judge::cases());
+    cases.extend(fallback::cases());
     cases.extend(timeout::cases());
     cases
 }

@@ -2,7 +2,7 @@
 //!
 //! Everybody may make three attempts, asks the same question of the result, and waits for nothing.
 
-mod by_hand;
+pub(crate) mod by_hand;
 mod ours;
 mod peers;
 

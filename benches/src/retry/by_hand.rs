@@ -8,7 +8,7 @@ use crate::inner::Inner;
 use crate::shape::Shape;
 
 /// It knows beforehand how many attempts it will take, and looks at no result.
-pub(super) fn bench<Sh: Shape>(inner: Inner<Sh>, attempts: u64) -> Bench {
+pub(crate) fn bench<Sh: Shape>(inner: Inner<Sh>, attempts: u64) -> Bench {
     let call = async move |mut request: Sh::Request| {
         for _ in 1..attempts {
             let kept = black_box(request.clone());
