@@ -1,0 +1,92 @@
+//! Slow readers: what has arrived comes first, and their pauses are no stall.
+
+use buttress_core::find;
+use buttress_testkit::body::Step;
+use buttress_timeout::{IdleElapsed, TotalElapsed};
+use http_body_util::BodyExt;
+use tokio::time::{Instant, advance, timeout};
+
+use crate::calls::{SECOND, TEXT, call, failure, in_time, layer};
+
+#[tokio::test(start_paused = true)]
+async fn a_paused_client_loses_no_byte_and_its_pause_is_no_stall() {
+    let strict = layer().idle(SECOND * 10).progress(SECOND * 10).total(None);
+    let steps = (0..20).flat_map(|_| [Step::Wait(SECOND), Step::data(TEXT), Step::data(TEXT)]);
+    let mut body = call(strict, steps).await.into_body();
+    let mut read = 0;
+    while let Some(frame) = body.frame().await {
+        read += frame.unwrap().into_data().unwrap().len();
+        advance(SECOND * 3_600).await;
+    }
+    assert_eq!(read, 40 * TEXT.len());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_gave_up_a_wait_and_comes_back_late_finds_the_silence_begin_anew() {
+    let mut body = call(layer().idle(SECOND * 10), [Step::data(TEXT), Step::Stall])
+        .await
+        .into_body();
+    assert!(body.frame().await.unwrap().is_ok());
+    assert!(
+        timeout(SECOND, body.frame()).await.is_err(),
+        "it waits, and then it goes away"
+    );
+    advance(SECOND * 60).await;
+    let start = Instant::now();
+    let error = body.frame().await.unwrap().unwrap_err();
+    assert!(find::<IdleElapsed>(&*error).is_some());
+    assert!(
+        in_time(start.elapsed(), SECOND * 10),
+        "{:?}",
+        start.elapsed()
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_waits_in_short_turns_still_sees_the_true_silence() {
+    let mut body = call(layer().idle(SECOND * 10), [Step::data(TEXT), Step::Stall])
+        .await
+        .into_body();
+    assert!(body.frame().await.unwrap().is_ok());
+    let start = Instant::now();
+    let error = loop {
+        if let Ok(frame) = timeout(SECOND, body.frame()).await {
+            break frame.unwrap().unwrap_err();
+        }
+        advance(SECOND / 2).await;
+    };
+    assert!(find::<IdleElapsed>(&*error).is_some());
+    assert!(
+        in_time(start.elapsed(), SECOND * 10),
+        "{:?}",
+        start.elapsed()
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn total_ends_the_stream_of_a_client_that_hardly_ever_comes_after_what_had_arrived() {
+    let steps = [
+        Step::data(TEXT),
+        Step::Pending,
+        Step::data(TEXT),
+        Step::data(TEXT),
+        Step::Stall,
+    ];
+    let mut body = call(layer(), steps).await.into_body();
+    assert!(body.frame().await.unwrap().is_ok());
+    assert!(body.frame().await.unwrap().is_ok());
+    advance(SECOND * 3_600).await;
+    assert!(body.frame().await.unwrap().is_ok(), "it had arrived");
+    let error = body.frame().await.unwrap().unwrap_err();
+    assert!(find::<TotalElapsed>(&*error).is_some());
+    assert!(body.frame().await.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_is_ready_at_once_counts_from_the_first_wait_of_its_body() {
+    let answer = call(layer().total(SECOND * 10), [Step::data(TEXT), Step::Stall]).await;
+    advance(SECOND * 60).await;
+    let (error, passed) = failure(answer).await;
+    assert!(find::<TotalElapsed>(&*error).is_some());
+    assert_eq!(passed, SECOND * 10);
+}
