@@ -154,6 +154,11 @@ mod tests {
         ] {
             assert_ne!(origin("https://a.example/"), origin(other), "{other}");
         }
+        // The one ends where the other begins.
+        assert_ne!(
+            origin("http://sa.example:443/"),
+            origin("https://a.example:443/")
+        );
     }
 
     #[test]
