@@ -59,7 +59,9 @@ mod watched;
 pub use pool::ReplayPool;
 pub use prefix::PrefixBody;
 pub use replay::{Replay, ReplayBody, Superseded};
-pub use shared::{FellBehind, Finish, Patience, Shared, SharedBody, SharedError, WeakShared};
+pub use shared::{
+    BePatient, FellBehind, Finish, Patience, Shared, SharedBody, SharedError, WeakShared,
+};
 pub use watched::{Observe, WatchedBody};
 
 #[cfg(doctest)]

@@ -65,6 +65,9 @@ pub struct WeakShared<B>(Weak<Run<B>>);
 /// How long readers that are far behind are waited for: a future that is made whenever somebody is.
 pub type Patience = Pin<Box<dyn Future<Output = ()> + Send>>;
 
+/// Makes a [`Patience`] whenever one is needed.
+pub type BePatient = Arc<dyn Fn() -> Patience + Send + Sync>;
+
 impl<B> Shared<B> {
     /// Shares `inner`, of which up to `max_bytes` are kept. A chunk counts for at least 64 bytes.
     ///
@@ -74,12 +77,21 @@ impl<B> Shared<B> {
     pub fn new(
         inner: B,
         max_bytes: usize,
-        be_patient: impl Fn() -> Patience + Send + 'static,
+        be_patient: impl Fn() -> Patience + Send + Sync + 'static,
     ) -> Self
     where
         B: Body,
     {
-        Self(Arc::new(Run::new(inner, max_bytes, Box::new(be_patient))))
+        Self::with_patience(inner, max_bytes, Arc::new(be_patient))
+    }
+
+    /// As [`new`](Self::new), with a patience that many bodies have in common.
+    #[must_use]
+    pub fn with_patience(inner: B, max_bytes: usize, be_patient: BePatient) -> Self
+    where
+        B: Body,
+    {
+        Self(Arc::new(Run::new(inner, max_bytes, be_patient)))
     }
 
     /// A reader that gets everything, unless the beginning is gone.
@@ -109,6 +121,12 @@ impl<B> Shared<B> {
     #[must_use]
     pub fn is_ended(&self) -> bool {
         self.0.tape().ending().is_some()
+    }
+
+    /// Whether the inner body has panicked: whoever asks next fails, and nothing else can come of it.
+    #[must_use]
+    pub fn is_broken(&self) -> bool {
+        self.0.is_broken()
     }
 
     /// What is kept at this moment counts for so many bytes.

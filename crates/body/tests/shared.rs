@@ -396,3 +396,20 @@ fn it_is_send_and_sync_and_unpin() {
     all(&shared.join().unwrap());
     all(&shared.finish());
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_something_else_drives_the_body_and_reads_nothing() {
+    let shared = share([
+        Step::Wait(Duration::from_millis(10)),
+        Step::data("a"),
+        Step::Wait(Duration::from_millis(10)),
+        Step::data("b"),
+    ]);
+    let mut reader = shared.join().unwrap();
+    let looked = || (shared.held_bytes() > 64).then_some("both");
+    let found = std::future::poll_fn(|cx| reader.poll_until(cx, looked)).await;
+    assert_eq!(found, Some("both"));
+    let none = std::future::poll_fn(|cx| reader.poll_until(cx, || None::<()>)).await;
+    assert_eq!(none, None, "it has ended");
+    assert_eq!(reader.collect().await.unwrap().to_bytes(), "ab");
+}

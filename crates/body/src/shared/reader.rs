@@ -48,6 +48,39 @@ impl<B> SharedBody<B> {
     }
 }
 
+impl<B> SharedBody<B>
+where
+    B: Body + Unpin,
+    B::Error: Into<BoxError>,
+{
+    /// Drives the body without reading it, until `done` finds what it looks for. `None` if the body has ended
+    /// before that.
+    ///
+    /// `done` is asked again whenever the body has moved on, and must not block.
+    pub fn poll_until<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut done: impl FnMut() -> Option<T>,
+    ) -> Poll<Option<T>> {
+        let mut waits = false;
+        loop {
+            if let Some(found) = done() {
+                return Poll::Ready(Some(found));
+            }
+            if self.run.tape().ending().is_some() {
+                return Poll::Ready(done()); // it may have come at the very end
+            }
+            if !waits {
+                // As when it is read: to be heard of later first, and then another look.
+                self.run.bell.wait(self.seat, cx.waker());
+                waits = true;
+            } else if !self.run.drive(self.seat) {
+                return Poll::Pending;
+            }
+        }
+    }
+}
+
 impl<B> Body for SharedBody<B>
 where
     B: Body + Unpin,

@@ -8,10 +8,10 @@ use std::task::{Context, Poll, Waker};
 use buttress_core::BoxError;
 use http_body::{Body, SizeHint};
 
-use super::Patience;
 use super::bell::Bell;
 use super::error::Panicked;
 use super::tape::{Ending, Read, Room, Tape};
+use super::{BePatient, Patience};
 use crate::frame::into_bytes;
 
 pub(super) struct Run<B> {
@@ -27,17 +27,13 @@ pub(super) struct Source<B> {
     /// `None` once it has ended.
     inner: Option<B>,
     patience: Option<Patience>,
-    be_patient: Box<dyn Fn() -> Patience + Send>,
+    be_patient: BePatient,
 }
 
 // ===== impl Run =====
 
 impl<B> Run<B> {
-    pub(super) fn new(
-        inner: B,
-        max_bytes: usize,
-        be_patient: Box<dyn Fn() -> Patience + Send>,
-    ) -> Self
+    pub(super) fn new(inner: B, max_bytes: usize, be_patient: BePatient) -> Self
     where
         B: Body,
     {
@@ -57,6 +53,10 @@ impl<B> Run<B> {
     /// A panic inside of it is not possible; a poisoned tape is as good as any.
     pub(super) fn tape(&self) -> MutexGuard<'_, Tape> {
         self.tape.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn is_broken(&self) -> bool {
+        self.source.is_poisoned()
     }
 
     pub(super) fn read(&self, reader: usize) -> Read {
