@@ -25,15 +25,19 @@ fn stalling() -> Behaviour {
         .cut_after(1, Cut::Stall)
 }
 
+/// What came, and whether it came to its proper end.
 async fn all_of(mut body: Incoming) -> (String, bool) {
     let mut read = Vec::new();
-    let whole = loop {
-        match soon(body.frame()).await {
-            Some(Ok(frame)) => read.extend(frame.into_data().unwrap_or_default()),
-            Some(Err(_)) => break false,
-            None => break true,
+    let whole = soon(async {
+        loop {
+            match body.frame().await {
+                Some(Ok(frame)) => read.extend(frame.into_data().unwrap_or_default()),
+                Some(Err(_)) => break false,
+                None => break true,
+            }
         }
-    };
+    })
+    .await;
     (String::from_utf8(read).unwrap(), whole)
 }
 

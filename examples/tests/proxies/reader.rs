@@ -28,13 +28,16 @@ pub(crate) async fn read(address: SocketAddr, path: &str) -> Seen {
         .unwrap();
     let (head, mut body) = soon(client.request(request)).await.unwrap().into_parts();
     let mut read = Vec::new();
-    let whole = loop {
-        match soon(body.frame()).await {
-            Some(Ok(frame)) => read.extend(frame.into_data().unwrap_or_default()),
-            Some(Err(_)) => break false,
-            None => break true,
+    let whole = soon(async {
+        loop {
+            match body.frame().await {
+                Some(Ok(frame)) => read.extend(frame.into_data().unwrap_or_default()),
+                Some(Err(_)) => break false,
+                None => break true,
+            }
         }
-    };
+    })
+    .await;
     Seen {
         status: head.status,
         body: String::from_utf8(read).unwrap(),
