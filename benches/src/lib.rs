@@ -6,7 +6,7 @@
 //! | [`inner`] | the one service that all layers stand around |
 //! | [`mod@bench`] | the loop that drives a service |
 //! | [`case`] | a row of the table, and what it promises |
-//! | [`retry`], [`judge`], … | the rows of one layer each |
+//! | [`retry`], [`judge`], [`heartbeat`], … | the rows of one layer each |
 //! | [`measure`] | instructions, allocations, time, threads |
 //! | [`table`] | the table, and the marks beside ours |
 //!
@@ -15,6 +15,7 @@
 pub mod bench;
 pub mod case;
 pub mod fallback;
+pub mod heartbeat;
 pub mod inner;
 pub mod judge;
 pub mod measure;
@@ -31,6 +32,7 @@ pub fn cases() -> Vec<Case> {
     let mut cases = retry::cases();
     cases.extend(judge::cases());
     cases.extend(fallback::cases());
+    cases.extend(heartbeat::cases());
     cases.extend(timeout::cases());
     cases
 }
