@@ -24,7 +24,8 @@ use crate::service::StreamTimeout;
 ///    |<------------------------------- total ------------------------------->|
 /// ```
 ///
-/// Each limit is a `Duration`, or `None`: off.
+/// Each limit is a `Duration`, or `None`: off. The call is taken to begin with its first wait: one that is
+/// answered at once reads no clock, and counts from where its body makes somebody wait.
 ///
 /// # Defaults
 ///

@@ -85,7 +85,8 @@
 //! A call that never waits: no allocation, no timer, no clock. One that does: a timer, which is one
 //! allocation per call, and a second one with `progress`. A frame leaves a mark. A wait looks whether it
 //! is the same task that waits, and whether the timer has rung. Each quarter of `idle` or `progress` in
-//! which the stream waits costs one clock read and one move of the timer.
+//! which the stream waits costs one clock read and one move of the timer. A timed body is 136 bytes larger
+//! than what stands inside of it, and its timer is another 120 on the heap.
 //!
 //! With `progress`, the beginnings of the lines of an event stream are looked at, until there is some
 //! content; then none until the timer rings again.

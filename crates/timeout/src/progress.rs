@@ -42,11 +42,10 @@ impl Progress {
     /// Data has come that is not empty.
     #[inline]
     pub(crate) fn data(&mut self, data: &impl Buf) {
-        let chunk = data.chunk();
         match &mut self.scan {
             None => self.quiet.touch(),
             // There is nothing more to find until the next look, and nothing is left open.
-            Some(scan) if self.quiet.is_touched() && ends_event(chunk) => scan.skip_to_event(),
+            Some(scan) if self.quiet.is_touched() && ends_event(data) => scan.skip_to_event(),
             Some(_) => self.scan(data),
         }
     }
@@ -87,8 +86,10 @@ const MAX_SLICES: usize = 16;
 
 /// Whether a blank line ends it, whatever came before.
 #[inline]
-fn ends_event(chunk: &[u8]) -> bool {
-    chunk.ends_with(b"\n\n") || chunk.ends_with(b"\n\r\n")
+fn ends_event(data: &impl Buf) -> bool {
+    let chunk = data.chunk();
+    let is_all = chunk.len() == data.remaining();
+    is_all && (chunk.ends_with(b"\n\n") || chunk.ends_with(b"\n\r\n"))
 }
 
 /// Whether the body is server-sent events, as they were written.
@@ -108,4 +109,72 @@ fn is_event_stream(headers: &HeaderMap) -> bool {
                 .trim_ascii()
                 .eq_ignore_ascii_case(b"identity")
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use bytes::Bytes;
+
+    use super::{Buf, Progress, Quiet, Scan};
+
+    fn touched() -> Progress {
+        let mut quiet = Quiet::new(Duration::MAX);
+        quiet.touch();
+        let scan = Some(Scan::new(&["ping"]));
+        Progress { quiet, scan }
+    }
+
+    /// Whether there is content in what follows.
+    fn finds(mut progress: Progress, next: &'static str) -> bool {
+        progress.quiet = Quiet::new(Duration::MAX);
+        progress.data(&Bytes::from(next));
+        progress.quiet.is_touched()
+    }
+
+    #[test]
+    fn what_is_passed_over_leaves_no_event_open() {
+        for whole in ["data: x\n\n", "event: ping\ndata: x\r\n\r\n", "\n\n"] {
+            let mut progress = touched();
+            progress.data(&Bytes::from("event: ping\n"));
+            progress.data(&Bytes::from(whole));
+            assert!(finds(progress, "data: x\n"), "{whole:?}");
+        }
+    }
+
+    #[test]
+    fn an_event_that_begins_behind_the_first_piece_of_a_frame_stays_open() {
+        let mut progress = touched();
+        progress.data(&Bytes::from("data: x\n\n").chain(Bytes::from("event: ping\nda")));
+        assert!(!finds(progress, "ta: x\n\n"));
+        let mut progress = touched();
+        progress.data(&Bytes::from("data: x\n\n").chain(Bytes::from("event: delta\nda")));
+        assert!(finds(progress, "ta: x\n\n"));
+    }
+
+    /// Shows its first piece, and never says that there is another.
+    struct Shy(&'static [u8], usize);
+
+    impl Buf for Shy {
+        fn remaining(&self) -> usize {
+            self.0.len() + self.1
+        }
+        fn chunk(&self) -> &[u8] {
+            self.0
+        }
+        fn advance(&mut self, _: usize) {}
+    }
+
+    #[test]
+    fn what_cannot_be_seen_has_the_benefit_of_the_doubt() {
+        let mut progress = touched();
+        progress.quiet = Quiet::new(Duration::MAX);
+        progress.data(&Shy(b": comment\n", 7));
+        assert!(progress.quiet.is_touched());
+        assert!(!finds(
+            progress,
+            "data: the rest of a line, for all we know\n"
+        ));
+    }
 }

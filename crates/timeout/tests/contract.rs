@@ -104,5 +104,5 @@ fn everything_may_go_anywhere_and_the_future_is_not_boxed() {
 #[test]
 fn a_timed_body_is_as_large_as_its_documentation_says() {
     let own = size_of::<StreamTimeoutBody<Box<u8>>>() - size_of::<Box<u8>>();
-    assert!(own <= 152, "{own} bytes on top of the inner body");
+    assert!(own <= 136, "{own} bytes on top of the inner body");
 }
