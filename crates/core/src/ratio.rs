@@ -91,6 +91,9 @@ impl Ratio {
     #[must_use]
     #[inline]
     pub const fn of_time(self, time: Duration) -> Duration {
+        if self.0 == Self::UNITS {
+            return time; // without a division
+        }
         let share = time.as_nanos() * self.0 as u128 / Self::UNITS as u128;
         #[expect(
             clippy::cast_possible_truncation,
