@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use buttress_core::{BoxError, Deadline, Failure, Outcome};
 use buttress_timer::Alarm;
+use http::Extensions;
 use tokio::time::Instant;
 
 use crate::current::within;
@@ -64,9 +65,16 @@ impl Term {
         self
     }
 
-    /// What the request is told.
-    pub(crate) const fn deadline(&self) -> Option<Deadline> {
-        self.deadline
+    /// Tells the request, unless it has been `told` so already.
+    #[inline]
+    pub(crate) fn tell(&self, extensions: &mut Extensions, told: Option<Deadline>) {
+        match self.deadline {
+            Some(deadline) if told != Some(deadline) => match extensions.get_mut::<Deadline>() {
+                Some(former) => *former = deadline, // in its place, without another box
+                None => drop(extensions.insert(deadline)),
+            },
+            _ => {}
+        }
     }
 
     /// Does something inside of it.

@@ -122,9 +122,7 @@ impl Settings {
             return Err(Whose::Budget.refuse(time, Duration::ZERO));
         }
         let term = Term::seen(deadline.enforced());
-        if told != term.deadline() {
-            request.extensions_mut().insert(deadline.enforced());
-        }
+        term.tell(request.extensions_mut(), told);
         if deadline.is_enforced() {
             return Ok(term); // by somebody outside
         }

@@ -109,13 +109,9 @@ impl Settings {
                 (end, Some(end))
             }
         };
-        let deadline = deadline.enforced();
-        if told != Some(deadline) {
-            request.extensions_mut().insert(deadline);
-        }
         tell(request.headers_mut(), time, self.announce);
-
-        let mut term = Term::seen(deadline);
+        let mut term = Term::seen(deadline.enforced());
+        term.tell(request.extensions_mut(), told);
         if let Some(end) = end {
             term = term.ends(Limit::new(end, time, whose));
         }
