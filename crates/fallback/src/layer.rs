@@ -24,10 +24,10 @@ use crate::traffic::{Cloned, Http, KeptHttp, Traffic};
 ///
 /// What happens, in order: the inner service, the *primary*, is called. Its outcome is read by the classifier
 /// `C`. If it has failed in a way that calls for a [tier](Tier), the tiers are asked in the order in which they
-/// were added, each at most once, until one serves the call. A tier that [suits](Tier::when) the failure before
-/// it is asked; one that cannot be asked (its circuit is open, its request cannot be made) is passed over as if
-/// it were not there. If nobody serves the call, the last result goes outward: a response as it is, an error as
-/// [`AllTiersFailed`](crate::AllTiersFailed).
+/// were added, each at most once, until one serves the call. Only a tier that [suits](Tier::when) the failure is
+/// asked; one that cannot be (its circuit is open, its request cannot be made) is passed over as if it were not
+/// there. If nobody serves the call, the last result goes outward: a response as it is, an error as
+/// [`AllTiersFailed`](crate::AllTiersFailed). It is held for that while others are asked.
 ///
 /// # Defaults
 ///

@@ -58,6 +58,16 @@ impl ServedBy {
     }
 }
 
+impl ServedBy {
+    /// The same of an answer that a fallback further inside has found: who gave it in the end counts.
+    pub(crate) fn from_inside(mut self, inner: Self) -> Self {
+        self.name = inner.name;
+        self.degraded |= inner.degraded;
+        self.before.extend(inner.before);
+        self
+    }
+}
+
 // ===== impl Tried =====
 
 impl Tried {
@@ -106,6 +116,12 @@ impl Tries {
         } else {
             self.omitted += 1;
         }
+    }
+
+    fn extend(&mut self, others: Self) {
+        let Self { list, omitted } = others;
+        list.into_iter().for_each(|tried| self.add(tried));
+        self.omitted += omitted;
     }
 
     pub(crate) fn list(&self) -> &[Tried] {

@@ -165,13 +165,23 @@ where
 
     fn primary_served(&self, response: &mut Self::Response, kept: &KeptHttp<Q>) {
         if let Some(name) = &self.tell {
-            response.headers_mut().insert(SERVED_BY, name.clone());
-            response.headers_mut().remove(DEGRADED);
+            // The primary may have a fallback of its own inside.
+            match response.extensions().get().cloned() {
+                Some(by) => self.say_who(response, &by),
+                None => {
+                    response.headers_mut().insert(SERVED_BY, name.clone());
+                    response.headers_mut().remove(DEGRADED);
+                }
+            }
         }
         self.keep_answer(response, kept);
     }
 
     fn tier_served(&self, response: &mut Self::Response, kept: &KeptHttp<Q>, by: ServedBy) {
+        let by = match response.extensions_mut().remove() {
+            Some(inner) => by.from_inside(inner),
+            None => by,
+        };
         self.say_who(response, &by);
         if !by.degraded {
             self.keep_answer(response, kept);
