@@ -26,16 +26,16 @@ pin_project! {
 
 pin_project! {
     #[project = StateProj]
-    #[project_replace = StateOwned]
     enum State<F, C> {
         Calling {
             #[pin]
             future: F,
-            permit: Permit,
+            // `None` once the call has ended.
+            permit: Option<Permit>,
             classify: C,
         },
-        // `None` once it has been said, and after a call has ended.
-        Over { refusal: Option<BoxError> },
+        // `None` once it has been said.
+        Refused { refusal: Option<BoxError> },
     }
 }
 
@@ -45,18 +45,16 @@ impl<F, C> ResponseFuture<F, C> {
         Self {
             state: State::Calling {
                 future,
-                permit,
+                permit: Some(permit),
                 classify,
             },
         }
     }
 
     #[inline]
-    pub(crate) const fn refused(refusal: BoxError) -> Self {
+    pub(crate) const fn refused(refusal: Option<BoxError>) -> Self {
         Self {
-            state: State::Over {
-                refusal: Some(refusal),
-            },
+            state: State::Refused { refusal },
         }
     }
 }
@@ -71,24 +69,24 @@ where
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut state = self.project().state;
-        let result = match state.as_mut().project() {
-            StateProj::Calling { future, permit, .. } => match future.poll(cx) {
-                Poll::Ready(result) => result,
+        match self.project().state.project() {
+            StateProj::Calling {
+                future,
+                permit,
+                classify,
+            } => match future.poll(cx) {
+                Poll::Ready(result) => {
+                    let permit = permit.take().expect(POLLED_AGAIN);
+                    Poll::Ready(settle(result, permit, classify))
+                }
                 Poll::Pending => {
-                    permit.waiting();
-                    return Poll::Pending;
+                    if let Some(permit) = permit {
+                        permit.waiting();
+                    }
+                    Poll::Pending
                 }
             },
-            StateProj::Over { refusal } => {
-                return Poll::Ready(Err(refusal.take().expect(POLLED_AGAIN)));
-            }
-        };
-        match state.project_replace(State::Over { refusal: None }) {
-            StateOwned::Calling {
-                permit, classify, ..
-            } => Poll::Ready(settle(result, permit, &classify)),
-            StateOwned::Over { .. } => unreachable!("{POLLED_AGAIN}"),
+            StateProj::Refused { refusal } => Poll::Ready(Err(refusal.take().expect(POLLED_AGAIN))),
         }
     }
 }
@@ -113,8 +111,10 @@ where
         }
         (verdict, Ok(mut response)) => {
             let outcome = verdict.at_head();
-            permit.report(outcome);
-            if !outcome.is_success() {
+            if outcome.is_success() {
+                permit.succeed();
+            } else {
+                permit.report(outcome);
                 classify.leave(&mut response, outcome);
             }
             Ok(C::Watch::pass(response))
@@ -128,9 +128,12 @@ where
 
 impl<F, C> fmt::Debug for ResponseFuture<F, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = match self.state {
-            State::Calling { .. } => "calling",
-            State::Over { .. } => "over",
+        let state = match &self.state {
+            State::Calling {
+                permit: Some(_), ..
+            } => "calling",
+            State::Refused { refusal: Some(_) } => "refused",
+            State::Calling { .. } | State::Refused { .. } => "over",
         };
         f.debug_struct("ResponseFuture")
             .field("state", &state)

@@ -58,6 +58,7 @@ impl Permit {
         }
     }
 
+    #[inline(never)]
     fn first_waiting(&mut self, now: Instant) {
         if let Some(stripe) = &self.stripe {
             stripe.core().turn(|| now);
@@ -86,13 +87,19 @@ impl Permit {
         self.age = self.age.content_after(took);
     }
 
-    /// The call has ended. One that was never pending reads the clock at every 64th success, if it went well.
-    #[inline(always)] // all but the common case is elsewhere, and that is shorter than a call
-    pub(crate) fn settle(mut self, outcome: &Outcome, now: impl FnOnce() -> Instant) {
+    /// The call has ended well: what happens most, and is short.
+    #[inline]
+    pub(crate) fn succeed(self) {
+        self.succeed_at(clock::now);
+    }
+
+    /// A call that was never pending reads the clock at every 64th success.
+    #[inline(always)] // shorter than a call, but for what is elsewhere
+    pub(crate) fn succeed_at(mut self, now: impl FnOnce() -> Instant) {
         let Some(stripe) = self.stripe.take() else {
             return;
         };
-        if outcome.is_success() && self.age.is_never_pending() {
+        if self.age.is_never_pending() {
             match stripe.count(self.admission) {
                 // What the window makes of it may come 63 calls late.
                 Some(before) if before % SAMPLE != SAMPLE - 1 => return,
@@ -100,7 +107,16 @@ impl Permit {
                 None => {}
             }
         }
-        end(stripe, self.admission, outcome, self.age, now());
+        end(stripe, self.admission, &Outcome::SUCCESS, self.age, now());
+    }
+
+    /// The call has ended.
+    pub(crate) fn settle(mut self, outcome: &Outcome, now: impl FnOnce() -> Instant) {
+        if outcome.is_success() {
+            self.succeed_at(now);
+        } else if let Some(stripe) = self.stripe.take() {
+            end(stripe, self.admission, outcome, self.age, now());
+        }
     }
 }
 
@@ -171,7 +187,7 @@ impl Report for Permit {
         self.content(clock::now);
     }
 
-    #[inline(always)]
+    #[inline(never)] // what is worth inlining is to succeed
     fn report(self, outcome: Outcome) {
         self.settle(&outcome, clock::now);
     }

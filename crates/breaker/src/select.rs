@@ -16,6 +16,12 @@ pub trait Select<Req>: sealed::Sealed {
     /// [`CircuitOpen`] if it does not.
     fn admit(&self, request: &Req) -> Result<Permit, CircuitOpen>;
 
+    /// Whether it is worth asking for a [`refusal`](Self::refusal): the common case in two instructions.
+    #[inline]
+    fn may_refuse(&self) -> bool {
+        false
+    }
+
     /// The refusal that every request would get at this moment.
     #[inline]
     fn refusal(&self) -> Option<CircuitOpen> {
@@ -60,6 +66,10 @@ impl<Req> Select<Req> for Unkeyed {
     }
 
     #[inline]
+    fn may_refuse(&self) -> bool {
+        !self.circuit.is_closed()
+    }
+
     fn refusal(&self) -> Option<CircuitOpen> {
         self.circuit.refusal()
     }

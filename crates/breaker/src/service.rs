@@ -65,6 +65,12 @@ impl<S, C, K, R> CircuitBreaker<S, C, K, R> {
         &mut self.inner
     }
 
+    /// Tells the call what was promised.
+    #[cold]
+    fn refuse(&mut self) -> Option<BoxError> {
+        self.refusal.take().map(refused)
+    }
+
     /// The inner service, without its circuit.
     #[must_use]
     pub fn into_inner(self) -> S {
@@ -87,16 +93,20 @@ where
     #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         let promised = self.refusal.is_some();
-        if let Some(refusal) = self.circuits.refusal() {
-            self.refusal = Some(refusal);
-            return Poll::Ready(Ok(()));
+        if self.circuits.may_refuse() {
+            if let Some(refusal) = self.circuits.refusal() {
+                self.refusal = Some(refusal);
+                return Poll::Ready(Ok(()));
+            }
         }
         match self.inner.poll_ready(cx) {
             // Who has been told that it is ready must not be told otherwise before the call.
             Poll::Pending if promised => Poll::Ready(Ok(())),
             Poll::Pending => Poll::Pending,
             Poll::Ready(Ok(())) => {
-                self.refusal = None;
+                if promised {
+                    self.refusal = None;
+                }
                 Poll::Ready(Ok(()))
             }
             Poll::Ready(Err(error)) => {
@@ -111,12 +121,12 @@ where
 
     #[inline]
     fn call(&mut self, request: Req) -> Self::Future {
-        if let Some(refusal) = self.refusal.take() {
-            return ResponseFuture::refused(refused(refusal));
+        if self.refusal.is_some() {
+            return ResponseFuture::refused(self.refuse());
         }
         let mut permit = match self.circuits.admit(&request) {
             Ok(permit) => permit,
-            Err(refusal) => return ResponseFuture::refused(refused(refusal)),
+            Err(refusal) => return ResponseFuture::refused(Some(refused(refusal))),
         };
         if !self.requests.expects_body(&request) {
             permit.decide_at_head();
@@ -125,6 +135,7 @@ where
     }
 }
 
+#[cold]
 fn refused(refusal: CircuitOpen) -> BoxError {
     event::rejected(&refusal);
     let outcome = Outcome::CIRCUIT_OPEN.after(refusal.retry_after());

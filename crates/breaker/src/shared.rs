@@ -14,7 +14,7 @@ use crate::clock;
 use crate::error::CircuitOpen;
 use crate::permit::Permit;
 use crate::policy::Policy;
-use crate::stripes::{Stripe, stripes_for_this_machine};
+use crate::stripes::{SLOTS, Slots, Stripe, slots, stripes_for_this_machine};
 use crate::window::Counts;
 
 pub(crate) use self::core::Core;
@@ -31,13 +31,18 @@ pub(crate) use self::word::Word;
 /// Clones are the same circuit.
 #[derive(Clone)]
 pub(crate) struct Shared {
-    stripes: Arc<[Arc<Stripe>]>,
+    ways: Arc<Ways>,
+}
+
+struct Ways {
+    core: Arc<Core>,
+    stripes: Slots,
 }
 
 impl Shared {
     /// A circuit for many threads at a time.
     pub(crate) fn new(policy: Policy, name: Option<Arc<str>>) -> Self {
-        let stripes = stripes_for_this_machine(MOST_STRIPES);
+        let stripes = stripes_for_this_machine(SLOTS);
         Self::with_stripes(policy, name, clock::now(), stripes)
     }
 
@@ -53,8 +58,10 @@ impl Shared {
         epoch: Instant,
         stripes: usize,
     ) -> Self {
+        let (core, stripes) = Core::striped(policy, name, epoch, stripes);
+        let stripes = slots(&stripes);
         Self {
-            stripes: Core::striped(policy, name, epoch, stripes),
+            ways: Arc::new(Ways { core, stripes }),
         }
     }
 
@@ -66,7 +73,7 @@ impl Shared {
 
     #[inline]
     pub(crate) fn acquire_at(&self, now: impl FnOnce() -> Instant) -> Result<Permit, CircuitOpen> {
-        let stripe = Stripe::of_this_thread(&self.stripes);
+        let stripe = Stripe::of_this_thread(&self.ways.stripes);
         let word = stripe.word();
         let admission = match word.admission() {
             Some(admission) => admission,
@@ -75,14 +82,17 @@ impl Shared {
         Ok(Permit::new(Arc::clone(stripe), admission))
     }
 
-    /// The refusal that a call would get now. Takes no lock, and no probe's place.
+    /// Whether calls are let through whatever comes.
     #[inline]
+    pub(crate) fn is_closed(&self) -> bool {
+        self.ways.core.word().is_closed()
+    }
+
+    /// The refusal that a call would get now. Takes no lock, and no probe's place.
     pub(crate) fn refusal(&self) -> Option<CircuitOpen> {
-        let stripe = Stripe::of_this_thread(&self.stripes);
-        let word = stripe.word();
-        match word.admission() {
-            Some(_) => None,
-            None => stripe.core().refusal(word, clock::now()),
+        match self.ways.core.word() {
+            word if word.is_closed() => None,
+            word => self.ways.core.refusal(word, clock::now()),
         }
     }
 
@@ -137,7 +147,7 @@ impl Shared {
 
     /// What all stripes lead to.
     pub(crate) fn core(&self) -> &Core {
-        self.stripes[0].core()
+        &self.ways.core
     }
 }
 
@@ -147,8 +157,6 @@ impl fmt::Debug for Shared {
     }
 }
 
-/// With more cores than this some share a stripe.
-const MOST_STRIPES: usize = 16;
 /// There may be ten thousand keys.
 const MOST_STRIPES_OF_MANY: usize = 4;
 

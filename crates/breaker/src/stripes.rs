@@ -31,14 +31,14 @@ impl Stripe {
         }
     }
 
-    /// Which of `stripes`, a power of two, belongs to this thread. Threads take turns.
+    /// The one of this thread. Threads take turns.
     #[inline]
-    pub(crate) fn of_this_thread(stripes: &[Arc<Self>]) -> &Arc<Self> {
+    pub(crate) fn of_this_thread(slots: &Slots) -> &Arc<Self> {
         let thread = THREAD.with(|thread| match thread.get() {
             UNKNOWN => number_this_thread(thread),
             known => known,
         });
-        &stripes[thread & (stripes.len() - 1)]
+        &slots[thread % SLOTS]
     }
 
     #[inline]
@@ -89,6 +89,18 @@ const fn split(word: u64) -> (Word, u32) {
     (Word((word >> 32) as u32), word as u32)
 }
 
+// ===== slots =====
+
+/// As many as there are ever stripes: with more threads at once than that some share one. A number that the
+/// compiler knows, so that a thread's slot is found without a check.
+pub(crate) type Slots = [Arc<Stripe>; SLOTS];
+pub(crate) const SLOTS: usize = 16;
+
+/// Several slots lead to the same stripe where there are fewer of these.
+pub(crate) fn slots(stripes: &[Arc<Stripe>]) -> Slots {
+    std::array::from_fn(|slot| Arc::clone(&stripes[slot % stripes.len()]))
+}
+
 // ===== threads =====
 
 thread_local! {
@@ -105,9 +117,9 @@ fn number_this_thread(thread: &Cell<usize>) -> usize {
     number
 }
 
-/// A stripe for each thread that can run at once, but no more than `most`. A power of two, as `most` is.
+/// A stripe for each thread that can run at once, but no more than `most`.
 pub(crate) fn stripes_for_this_machine(most: usize) -> usize {
     static CORES: OnceLock<usize> = OnceLock::new();
     let cores = *CORES.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from));
-    cores.next_power_of_two().clamp(1, most)
+    cores.clamp(1, most)
 }

@@ -14,9 +14,11 @@ use crate::event;
 use crate::policy::Policy;
 use crate::shared::word::Word;
 use crate::stripes::Stripe;
-use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering};
+use crate::sync::{AtomicU32, AtomicU64, Mutex, MutexGuard, Ordering};
 
 pub(crate) struct Core {
+    /// What the stripes say, for those who have none at hand. It is rarely written to.
+    word: AtomicU32,
     /// Until when calls are refused, where they are: nanoseconds since the epoch.
     shut_until: AtomicU64,
     /// When the window is to be turned: nanoseconds since the epoch.
@@ -45,9 +47,10 @@ impl Core {
         name: Option<Arc<str>>,
         epoch: Instant,
         stripes: usize,
-    ) -> Arc<[Arc<Stripe>]> {
+    ) -> (Arc<Self>, Box<[Arc<Stripe>]>) {
         let circuit = Circuit::new(policy, epoch);
         let core = Arc::new(Self {
+            word: AtomicU32::new(Word::default().0),
             shut_until: AtomicU64::new(0),
             turns_at: AtomicU64::new(circuit.turns_at()),
             epoch,
@@ -61,9 +64,15 @@ impl Core {
             }),
             sampler: Sampler::new(),
         });
-        let stripes: Arc<[_]> = (0..stripes).map(|_| Arc::new(Stripe::new(&core))).collect();
+        let stripes: Box<[_]> = (0..stripes).map(|_| Arc::new(Stripe::new(&core))).collect();
         core.lock().stripes = stripes.iter().map(Arc::downgrade).collect();
-        stripes
+        (core, stripes)
+    }
+
+    #[inline]
+    pub(crate) fn word(&self) -> Word {
+        // Acquire: who sees that it is open sees until when.
+        Word(self.word.load(Ordering::Acquire))
     }
 
     #[inline]
@@ -151,6 +160,8 @@ impl Core {
                 circuit.absorb(late);
             }
             *published = word;
+            // Release: until when it is open has been said before.
+            self.word.store(word.0, Ordering::Release);
         }
         if circuit.era() == era {
             return result;

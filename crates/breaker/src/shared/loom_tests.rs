@@ -57,7 +57,7 @@ impl Bench {
 
     /// Loom's threads are one to the system, so that they say which stripe is theirs.
     fn acquire(&self, stripe: usize, now: Instant) -> Option<Permit> {
-        let stripe = &self.circuit.stripes[stripe];
+        let stripe = &self.circuit.ways.stripes[stripe];
         let word = stripe.word();
         let admission = match word.admission() {
             Some(admission) => admission,

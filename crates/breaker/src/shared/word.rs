@@ -30,9 +30,10 @@ impl Word {
     /// The admission of a call, if the circuit is closed.
     #[inline]
     pub(crate) const fn admission(self) -> Option<Admission> {
-        match self.0 & TAG {
-            CALM | STIRRED => Some(Admission::call(self.0 >> ERA_SHIFT)),
-            _ => None,
+        if self.is_closed() {
+            Some(Admission::call(self.0 >> ERA_SHIFT))
+        } else {
+            None
         }
     }
 
@@ -40,6 +41,11 @@ impl Word {
     #[inline]
     pub(crate) const fn is_calm_for(self, admission: Admission) -> bool {
         self.0 == admission.bits()
+    }
+
+    #[inline]
+    pub(crate) const fn is_closed(self) -> bool {
+        matches!(self.0 & TAG, CALM | STIRRED)
     }
 
     pub(crate) const fn is_half_open(self) -> bool {
