@@ -13,12 +13,15 @@
 //! To add a layer, write a file like [`retry`] and name it in [`cases`].
 
 pub mod bench;
+pub mod breaker;
 pub mod case;
 pub mod fallback;
+pub mod deadline;
 pub mod heartbeat;
 pub mod inner;
 pub mod judge;
 pub mod measure;
+pub mod respond;
 pub mod retry;
 pub mod shape;
 pub mod table;
@@ -31,8 +34,11 @@ use crate::case::Case;
 pub fn cases() -> Vec<Case> {
     let mut cases = retry::cases();
     cases.extend(judge::cases());
+    cases.extend(breaker::cases());
     cases.extend(fallback::cases());
     cases.extend(heartbeat::cases());
     cases.extend(timeout::cases());
+    cases.extend(deadline::cases());
+    cases.extend(respond::cases());
     cases
 }
