@@ -67,8 +67,8 @@ async fn fallback() {
 /// What we do, in the words of the vector.
 async fn ours(id: &str, input: &Value) -> Value {
     match id {
-        "portkey_filter_open_targets" => tried(open_targets(&input["targets"]).await),
-        "litellm_skip_self" => tried(named_targets(input).await),
+        "portkey_filter_open_targets" => tried(&open_targets(&input["targets"]).await),
+        "litellm_skip_self" => tried(&named_targets(input).await),
         "depth_vs_siblings" => serde_json::json!({ "litellm_order": nested(input).await }),
         "max_zero_disables" => {
             let attempts = attempts(&input["max_fallbacks"]);
@@ -88,7 +88,7 @@ async fn ours(id: &str, input: &Value) -> Value {
     }
 }
 
-fn tried(names: Vec<String>) -> Value {
+fn tried(names: &[String]) -> Value {
     serde_json::json!({ "tried": names })
 }
 

@@ -59,8 +59,8 @@ impl ServedBy {
 }
 
 impl ServedBy {
-    /// The same of an answer that a fallback further inside has found: who gave it in the end counts.
-    pub(crate) fn from_inside(mut self, inner: Self) -> Self {
+    /// The same, of an answer that came through a fallback further inside: who gave it in the end counts.
+    pub(crate) fn through(mut self, inner: Self) -> Self {
         self.name = inner.name;
         self.degraded |= inner.degraded;
         self.before.extend(inner.before);

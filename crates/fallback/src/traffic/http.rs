@@ -179,7 +179,7 @@ where
 
     fn tier_served(&self, response: &mut Self::Response, kept: &KeptHttp<Q>, by: ServedBy) {
         let by = match response.extensions_mut().remove() {
-            Some(inner) => by.from_inside(inner),
+            Some(inner) => by.through(inner),
             None => by,
         };
         self.say_who(response, &by);
