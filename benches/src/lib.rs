@@ -13,6 +13,7 @@
 //! To add a layer, write a file like [`retry`] and name it in [`cases`].
 
 pub mod bench;
+pub mod breaker;
 pub mod case;
 pub mod fallback;
 pub mod deadline;
@@ -33,6 +34,7 @@ use crate::case::Case;
 pub fn cases() -> Vec<Case> {
     let mut cases = retry::cases();
     cases.extend(judge::cases());
+    cases.extend(breaker::cases());
     cases.extend(fallback::cases());
     cases.extend(heartbeat::cases());
     cases.extend(timeout::cases());
