@@ -88,6 +88,7 @@ fn say(
 ) -> fmt::Result {
     match floor {
         None => write!(f, "the {what} of {limit:?} ran out"),
+        Some(_) if limit.is_zero() => write!(f, "the {what} was used up before the call"),
         Some(floor) => write!(f, "the {what} is {limit:?}, and a call takes {floor:?}"),
     }
 }
@@ -103,6 +104,14 @@ mod tests {
             floor: None,
         };
         assert_eq!(error.to_string(), "the time budget of 2s ran out");
+        let error = DeadlineExceeded {
+            limit: Duration::ZERO,
+            floor: Some(Duration::ZERO),
+        };
+        assert_eq!(
+            error.to_string(),
+            "the time budget was used up before the call"
+        );
         let error = ShareExceeded {
             limit: Duration::from_millis(3),
             floor: Some(Duration::from_millis(10)),
