@@ -87,9 +87,16 @@ impl CircuitKey {
     }
 }
 
+/// Eight hex digits, which another process writes otherwise.
+impl fmt::Display for CircuitKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:08x}", self.0 >> 32)
+    }
+}
+
 impl fmt::Debug for CircuitKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "CircuitKey({:08x})", self.0 >> 32)
+        write!(f, "CircuitKey({self})")
     }
 }
 

@@ -1,5 +1,6 @@
 //! Where a circuit is.
 
+use std::fmt;
 use std::time::Instant;
 
 /// Where a circuit is.
@@ -16,6 +17,26 @@ pub enum CircuitState {
     ForcedClosed,
     /// Calls are refused until somebody says otherwise.
     ForcedOpen,
+}
+
+impl CircuitState {
+    /// A short lower-case name for logs and dashboards.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Open => "open",
+            Self::HalfOpen => "half_open",
+            Self::ForcedClosed => "forced_closed",
+            Self::ForcedOpen => "forced_open",
+        }
+    }
+}
+
+impl fmt::Display for CircuitState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
