@@ -9,6 +9,7 @@
 mod access;
 mod args;
 mod banner;
+mod circuits;
 mod client;
 mod demo;
 mod duration;
@@ -30,6 +31,7 @@ use buttress::core::BoxError;
 use tracing::{error, info};
 
 use crate::args::Args;
+use crate::circuits::Board;
 use crate::proxy::Gateway;
 use crate::signals::Signals;
 
@@ -63,9 +65,12 @@ async fn run(args: Args) -> Result<bool, BoxError> {
     for waiting in args.upstreams.iter().skip(1) {
         info!(target: "gateway", upstream = %waiting, "waits for a fallback");
     }
+    let name = upstream.name().unwrap_or("upstream").to_owned();
+    let breaker = args.breaker(&name);
     let gateway = Gateway {
         upstream: Arc::new(upstream),
-        stack: stack::stack(&args)?,
+        circuits: Board::new([(name, breaker.circuits())]),
+        stack: stack::stack(&args, breaker)?,
     };
     Ok(serve::serve(listener, gateway.router(), signals, args.drain).await)
 }

@@ -2,16 +2,18 @@
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::routing::get;
+use axum::{Json, Router};
 use http::header::HeaderName;
 use http::{HeaderValue, Response};
+use serde_json::Value;
 use tower::ServiceExt as _;
 use tracing::Instrument as _;
 
 use crate::access::{Attempts, Line};
+use crate::circuits::Board;
 use crate::forward;
 use crate::respond::Refusal;
 use crate::stack::Stack;
@@ -23,14 +25,16 @@ const ATTEMPTS: HeaderName = HeaderName::from_static("x-buttress-attempts");
 #[derive(Debug, Clone)]
 pub(crate) struct Gateway {
     pub(crate) upstream: Arc<Upstream>,
+    pub(crate) circuits: Board,
     pub(crate) stack: Stack,
 }
 
 impl Gateway {
-    /// Everything but `/healthz` goes upstream.
+    /// Everything but `/healthz` and `/circuits` goes upstream.
     pub(crate) fn router(self) -> Router {
         Router::new()
             .route("/healthz", get(async || "ok\n"))
+            .route("/circuits", get(circuits))
             .fallback(proxy)
             .with_state(self)
     }
@@ -44,6 +48,10 @@ impl Gateway {
         request.extensions_mut().insert(attempts);
         self.stack.oneshot(request).await.map_err(Refusal::upstream)
     }
+}
+
+async fn circuits(State(gateway): State<Gateway>) -> Json<Value> {
+    gateway.circuits.show()
 }
 
 /// Dropped when the client leaves, and the call upstream with it.

@@ -2,11 +2,13 @@
 //! address.
 
 use std::error::Error;
+use std::time::Duration;
 use std::{fmt, io};
 
 use axum::body::Body;
-use buttress::core::{BoxError, Failure, Reason, chain};
-use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue};
+use buttress::breaker::CircuitOpen;
+use buttress::core::{BoxError, Failure, Reason, chain, find};
+use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use http::{Response, StatusCode};
 
 /// Why there is no upstream's answer to pass on.
@@ -14,6 +16,8 @@ use http::{Response, StatusCode};
 pub(crate) struct Refusal {
     status: StatusCode,
     detail: &'static str,
+    /// When it is worth asking again.
+    retry_after: Option<Duration>,
     /// For the log alone.
     cause: Option<BoxError>,
 }
@@ -35,6 +39,7 @@ impl Refusal {
         Self {
             status,
             detail,
+            retry_after: None,
             cause: None,
         }
     }
@@ -52,12 +57,18 @@ impl Refusal {
                 StatusCode::GATEWAY_TIMEOUT,
                 "the upstream did not answer in time",
             )
+        } else if find::<CircuitOpen>(&*error).is_some() {
+            Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "the upstream is left alone after too many failures",
+            )
         } else if any(&*error, is_connect) {
             Self::bad_gateway("the upstream could not be reached")
         } else {
             Self::bad_gateway("the upstream gave no proper answer")
         };
         Self {
+            retry_after: find::<CircuitOpen>(&*error).map(CircuitOpen::retry_after),
             cause: Some(error),
             ..refusal
         }
@@ -75,6 +86,7 @@ impl Refusal {
         let Self {
             status,
             detail,
+            retry_after,
             cause: _,
         } = self;
         let title = status.canonical_reason().unwrap_or_default();
@@ -89,6 +101,9 @@ impl Refusal {
         if !status.is_server_error() || status == StatusCode::NOT_IMPLEMENTED {
             // What we make of a request that is not one may not be where the next one begins.
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        if let Some(wait) = retry_after {
+            headers.insert(RETRY_AFTER, HeaderValue::from(whole_seconds(wait)));
         }
         headers.insert(
             CONTENT_TYPE,
@@ -109,6 +124,12 @@ impl Error for Refusal {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         self.cause.as_deref().map(|cause| cause as _)
     }
+}
+
+/// Rounded up, and never zero: who comes too early is refused again.
+fn whole_seconds(wait: Duration) -> u64 {
+    let rounded = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+    rounded.max(1)
 }
 
 /// An error and its causes in one line, for the log.

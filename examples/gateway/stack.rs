@@ -7,7 +7,7 @@ use tower::ServiceBuilder;
 use tower::util::BoxCloneSyncService;
 
 use crate::access::Attempts;
-use crate::args::Args;
+use crate::args::{Args, Breaker};
 use crate::client::client;
 use crate::forward;
 
@@ -16,7 +16,7 @@ pub(crate) type Stack = BoxCloneSyncService<Request<Body>, Response<Body>, BoxEr
 
 /// Outermost first. A new layer is a line here, at the place that its documentation names, and
 /// its flags in [`Args`].
-pub(crate) fn stack(args: &Args) -> Result<Stack, rustls::Error> {
+pub(crate) fn stack(args: &Args, breaker: Breaker) -> Result<Stack, rustls::Error> {
     let streams = args.streams();
     let service = ServiceBuilder::new()
         .map_response(|response: Response<_>| response.map(Body::new))
@@ -27,6 +27,7 @@ pub(crate) fn stack(args: &Args) -> Result<Stack, rustls::Error> {
         .layer(streams.heartbeat())
         .map_result(|answer: Result<_, BoxError>| Ok::<_, BoxError>(forward::response(answer?)?))
         .layer(args.retry())
+        .layer(breaker)
         .layer(args.judge())
         .layer(streams.timeout())
         .map_request(Attempts::count)

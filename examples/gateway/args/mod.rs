@@ -1,5 +1,6 @@
 //! The command line.
 
+mod breaker;
 mod streams;
 
 use std::collections::HashSet;
@@ -15,6 +16,8 @@ use clap::builder::BoolishValueParser;
 use clap::error::ErrorKind;
 use clap::{ArgAction, CommandFactory as _, Parser};
 
+pub(crate) use self::breaker::Breaker;
+use self::breaker::BreakerArgs;
 use self::streams::{StreamArgs, Streams};
 use crate::duration;
 use crate::log::Format;
@@ -81,6 +84,9 @@ pub(crate) struct Args {
     /// How much of a stream is held back at most
     #[arg(long, value_name = "BYTES", default_value_t = 64 << 10)]
     hold_bytes: u64,
+
+    #[command(flatten)]
+    breaker: BreakerArgs,
 
     #[command(flatten)]
     streams: StreamArgs,
@@ -156,6 +162,11 @@ impl Args {
             return JudgeLayer::new(self.profile);
         }
         JudgeLayer::llm(self.profile).hold_until_content(self.hold_bytes, self.hold_wait)
+    }
+
+    /// The breaker in front of the upstream of this name, with circuits of its own.
+    pub(crate) fn breaker(&self, upstream: &str) -> Breaker {
+        self.breaker.layer(self.profile, upstream)
     }
 
     /// What these flags say about streams.

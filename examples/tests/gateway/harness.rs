@@ -78,6 +78,10 @@ impl Gateway {
             "--retry-cap",
             "1ms",
         ];
+        // Failures on purpose are no reason to leave the upstream alone, unless that is what the test is about.
+        if !flags.iter().any(|flag| flag.starts_with("--breaker")) {
+            all.extend(["--breaker-failures", "off", "--breaker-rate", "off"]);
+        }
         all.extend(flags);
         Self::start(&all).await
     }

@@ -7,6 +7,7 @@
 )]
 
 mod bodies;
+mod circuits;
 mod demo;
 mod failing;
 mod flags;
