@@ -61,8 +61,7 @@ impl Permit {
     #[inline(never)]
     fn first_waiting(&mut self, now: Instant) {
         if let Some(stripe) = &self.stripe {
-            stripe.core().turn(|| now);
-            self.age = self.age.since(stripe.core().millis(now));
+            self.age = self.age.since(stripe.core().tick(now));
         }
     }
 
@@ -149,10 +148,9 @@ fn end(stripe: Arc<Stripe>, admission: Admission, outcome: &Outcome, age: Age, n
 /// A success that has waited for something: there is time to read the clock.
 fn succeed_after(stripe: &Stripe, admission: Admission, age: Age, now: Instant) {
     let core = stripe.core();
-    let took = age.took(core.millis(now));
+    let took = age.took(core.tick(now));
     let slow = core.policy().slow_calls.zip(took);
     let is_slow = slow.is_some_and(|(slow, took)| slow.is_slow(took));
-    core.turn(|| now);
     if is_slow || stripe.count(admission).is_none() {
         say(stripe, admission, &Outcome::SUCCESS, age, now);
     }

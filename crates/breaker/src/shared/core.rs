@@ -113,23 +113,26 @@ impl Core {
         Some(CircuitOpen::new(left).of(self.name()))
     }
 
-    /// Turns the window, if a bucket is over. A window of calls never turns, and reads no clock.
+    /// Turns the window, if a bucket is over, and says the [time](Self::millis).
     #[inline]
-    pub(crate) fn turn(&self, now: impl FnOnce() -> Instant) {
-        let turns_at = self.turns_at.load(Ordering::Relaxed);
-        if turns_at == u64::MAX {
-            return;
-        }
-        let now = now();
-        if nanos_since(self.epoch, now) >= turns_at {
+    pub(crate) fn tick(&self, now: Instant) -> u32 {
+        let nanos = nanos_since(self.epoch, now);
+        if nanos >= self.turns_at.load(Ordering::Relaxed) {
             self.with(now, None, |circuit, sample| circuit.turn(now, sample));
+        }
+        millis(nanos)
+    }
+
+    /// Turns the window, if there is one that turns: one of calls reads no clock.
+    pub(crate) fn turn(&self, now: impl FnOnce() -> Instant) {
+        if self.turns_at.load(Ordering::Relaxed) != u64::MAX {
+            self.tick(now());
         }
     }
 
     /// Milliseconds since just before the epoch, where a call may begin, too. The lower bits remain.
-    #[expect(clippy::cast_possible_truncation, reason = "ages are far shorter")]
     pub(crate) fn millis(&self, now: Instant) -> u32 {
-        (nanos_since(self.epoch, now) / 1_000_000 + 1) as u32
+        millis(nanos_since(self.epoch, now))
     }
 
     /// Does something with the circuit, which knows of all that has happened so far. `cause` is the outcome
@@ -203,6 +206,11 @@ impl Core {
     fn lock(&self) -> MutexGuard<'_, Locked> {
         self.behind.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "ages are far shorter")]
+const fn millis(nanos: u64) -> u32 {
+    (nanos / 1_000_000 + 1) as u32
 }
 
 /// Takes what all stripes have counted, and has them say `word`.
