@@ -226,6 +226,20 @@ fn who_is_admitted_to_an_era_counts_in_it() {
 }
 
 #[test]
+fn a_reset_forgets_what_happens_beside_it() {
+    explore(3, || {
+        let bench = Bench::fragile();
+        let early = bench.acquire(0, bench.start).unwrap();
+        let start = bench.start;
+        let other = thread::spawn(move || early.settle(&WELL, || start));
+        let core = bench.circuit.core();
+        core.with(start, None, |circuit, _| circuit.reset(start));
+        other.join().unwrap();
+        assert_eq!(bench.counts(start), (0, 0));
+    });
+}
+
+#[test]
 fn a_window_that_turns_loses_nothing() {
     explore(3, || {
         let bench = Bench::fragile();
