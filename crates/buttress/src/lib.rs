@@ -1,8 +1,11 @@
 //! Tower layers that keep calls to unreliable upstreams manageable, LLM APIs first.
 //!
-//! This crate only re-exports: each layer lives in a crate of its own and can be used alone.
+//! This crate only re-exports: each layer lives in a crate of its own and can be used alone. What it adds is the order
+//! in which they stand: [`stack`] builds it, [`guide::ordering`] explains it.
 
 pub mod guide;
+#[cfg(feature = "stack")]
+pub mod stack;
 
 #[doc(inline)]
 pub use buttress_body as body;
@@ -13,12 +16,12 @@ pub use buttress_breaker as breaker;
 pub use buttress_classify as classify;
 #[doc(inline)]
 pub use buttress_core as core;
-#[cfg(feature = "fallback")]
-#[doc(inline)]
-pub use buttress_fallback as fallback;
 #[cfg(feature = "deadline")]
 #[doc(inline)]
 pub use buttress_deadline as deadline;
+#[cfg(feature = "fallback")]
+#[doc(inline)]
+pub use buttress_fallback as fallback;
 #[cfg(feature = "heartbeat")]
 #[doc(inline)]
 pub use buttress_heartbeat as heartbeat;

@@ -1,0 +1,273 @@
+//! Around a client.
+
+use std::time::Duration;
+
+use buttress_breaker::{CircuitBreakerLayer, Policy};
+use buttress_classify::Profile;
+use buttress_deadline::{BudgetShare, BudgetShareLayer, TimeoutBudget, TimeoutBudgetLayer};
+use buttress_judge::{Judge, JudgeLayer};
+use buttress_retry::RetryLayer;
+use buttress_timeout::{StreamTimeout, StreamTimeoutLayer};
+use tower_layer::{Identity, Layer};
+
+/// Everything that a client of an LLM API needs around it, in its order.
+///
+/// ```text
+/// TimeoutBudget → (Fallback) → Retry → BudgetShare → CircuitBreaker → Judge → StreamTimeout → client
+/// ```
+///
+/// # Defaults
+///
+/// | slot | holds | why |
+/// |---|---|---|
+/// | [`timeout_budget`](Self::timeout_budget) | 600 s, or what the caller's deadline leaves | what the official SDKs wait |
+/// | [`fallback`](Self::fallback) | nothing | nobody but you knows who else could answer |
+/// | [`retry`](Self::retry) | [`RetryLayer::llm`] | three attempts, and no prompt billed twice |
+/// | [`budget_share`](Self::budget_share) | all that remains | to cut a long completion off is to pay for it twice |
+/// | [`circuit_breaker`](Self::circuit_breaker) | one circuit, of [`Policy::DEFAULT`] | one client, one upstream |
+/// | [`judge`](Self::judge) | [`JudgeLayer::llm`] | what retry and circuit act on |
+/// | [`stream_timeout`](Self::stream_timeout) | [`StreamTimeoutLayer::llm`] | 300 s for the first byte, 180 s between two |
+///
+/// # Clone
+/// Clones, and all services made by them, share the circuits, the retry budget and whatever else their layers
+/// share. A setter replaces the layer of one slot, and what that one had counted.
+///
+/// # Errors
+/// The service's errors are boxed: those of the client, and the [`Failure`](crate::core::Failure)s of the layers.
+///
+/// # Examples
+/// Fallbacks are between stacks: each tier is one of its own, with the retries of all in one budget.
+///
+/// ```
+/// use buttress::classify::Profile;
+/// use buttress::fallback::{FallbackLayer, Http, Rewrite, ServedBy, Tier};
+/// use buttress::retry::{RetryBudget, RetryLayer};
+/// use buttress::stack::outbound;
+/// use bytes::Bytes;
+/// use http::{Request, Response};
+/// use http_body_util::Full;
+/// use tower::{BoxError, Layer, ServiceExt, service_fn};
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), BoxError> {
+/// let client = |status| {
+///     // … or one of hyper, for another origin each.
+///     service_fn(move |_request: Request<_>| async move {
+///         Response::builder().status(status).body(Full::<Bytes>::default())
+///     })
+/// };
+/// let budget = RetryBudget::default();
+/// let stack = |profile| outbound(profile).retry(RetryLayer::llm(profile).budget(budget.clone()));
+///
+/// let mistral = Tier::upstream("mistral", stack(Profile::MISTRAL).layer(client(200)), Profile::MISTRAL)
+///     .rewrite(Rewrite::new().model(Profile::MISTRAL, "mistral-small-latest").bearer("its-own-key")?);
+/// let llm = stack(Profile::OPENAI)
+///     .fallback(FallbackLayer::<_, Http<Full<Bytes>, _>>::http(Profile::OPENAI).tier(mistral))
+///     .layer(client(529));
+///
+/// let prompt = Request::post("/v1/chat/completions").body(Full::from(r#"{"model": "large"}"#))?;
+/// let answer = llm.oneshot(prompt).await?;
+/// let by: &ServedBy = answer.extensions().get().ok_or("the primary served it")?;
+/// assert_eq!(by.name(), "mistral");
+/// # Ok(())
+/// # }
+/// ```
+///
+/// The budget of a tier ends with that of the stack outside, which alone arms a timer.
+#[derive(Debug, Clone)]
+pub struct Outbound<R = RetryLayer<Profile>, B = CircuitBreakerLayer<Profile>, F = Identity> {
+    // A key that all attempts and tiers share is put on the request here, outermost.
+    timeout_budget: TimeoutBudgetLayer,
+    fallback: F,
+    retry: R,
+    budget_share: BudgetShareLayer,
+    circuit_breaker: B,
+    judge: JudgeLayer,
+    stream_timeout: StreamTimeoutLayer,
+}
+
+/// What [`Outbound`] makes of a client `S`; with three defaults its name is `OutboundService<S>`.
+pub type OutboundService<
+    S,
+    R = RetryLayer<Profile>,
+    B = CircuitBreakerLayer<Profile>,
+    F = Identity,
+> = TimeoutBudget<<F as Layer<Retried<S, R, B>>>::Service>;
+
+type Retried<S, R, B> = <R as Layer<Attempt<S, B>>>::Service;
+type Attempt<S, B> = BudgetShare<<B as Layer<Judge<StreamTimeout<S>>>>::Service>;
+
+/// The stack around a client of this API.
+#[must_use]
+pub fn outbound(profile: Profile) -> Outbound {
+    Outbound {
+        timeout_budget: TimeoutBudgetLayer::new(Outbound::TOTAL),
+        fallback: Identity::new(),
+        retry: RetryLayer::llm(profile),
+        budget_share: BudgetShareLayer::all(),
+        circuit_breaker: CircuitBreakerLayer::http(profile),
+        judge: JudgeLayer::llm(profile),
+        stream_timeout: StreamTimeoutLayer::llm(profile),
+    }
+}
+
+// ===== impl Outbound =====
+
+impl Outbound {
+    /// How long a call may take, all attempts included, unless told otherwise: 600 s.
+    pub const TOTAL: Duration = Duration::from_secs(600);
+}
+
+impl<R, F> Outbound<R, CircuitBreakerLayer<Profile>, F> {
+    /// All calls carry the same credential, our own. Default: not known.
+    ///
+    /// Then it is the circuit's business what the upstream says of that credential: see
+    /// [`Policy::single_credential`]. Where callers bring theirs, one unpaid account would close the door for all.
+    #[must_use]
+    pub fn own_key(mut self) -> Self {
+        let policy = Policy::DEFAULT.single_credential(true);
+        self.circuit_breaker = self.circuit_breaker.policy(policy);
+        self
+    }
+}
+
+impl<R, B, F> Outbound<R, B, F> {
+    /// How long the call may take, all in all. Default: 600 s.
+    #[must_use]
+    pub fn timeout_budget(mut self, layer: TimeoutBudgetLayer) -> Self {
+        self.timeout_budget = layer;
+        self
+    }
+
+    /// No time of its own. A deadline that is there already holds.
+    #[must_use]
+    pub fn without_timeout_budget(self) -> Self {
+        self.timeout_budget(TimeoutBudgetLayer::new(Duration::MAX))
+    }
+
+    /// Who else is asked: a [`FallbackLayer`](crate::fallback::FallbackLayer), whose tiers are stacks of their
+    /// own. Default: nobody.
+    #[must_use]
+    pub fn fallback<F2>(self, layer: F2) -> Outbound<R, B, F2> {
+        let Self {
+            timeout_budget,
+            fallback: _,
+            retry,
+            budget_share,
+            circuit_breaker,
+            judge,
+            stream_timeout,
+        } = self;
+        Outbound {
+            timeout_budget,
+            fallback: layer,
+            retry,
+            budget_share,
+            circuit_breaker,
+            judge,
+            stream_timeout,
+        }
+    }
+
+    /// What is tried again. Default: [`RetryLayer::llm`].
+    #[must_use]
+    pub fn retry<R2>(self, layer: R2) -> Outbound<R2, B, F> {
+        let Self {
+            timeout_budget,
+            fallback,
+            retry: _,
+            budget_share,
+            circuit_breaker,
+            judge,
+            stream_timeout,
+        } = self;
+        Outbound {
+            timeout_budget,
+            fallback,
+            retry: layer,
+            budget_share,
+            circuit_breaker,
+            judge,
+            stream_timeout,
+        }
+    }
+
+    /// Each call is one attempt.
+    #[must_use]
+    pub fn without_retry(self) -> Outbound<Identity, B, F> {
+        self.retry(Identity::new())
+    }
+
+    /// How much of the remaining time an attempt gets. Default: all.
+    #[must_use]
+    pub fn budget_share(mut self, layer: BudgetShareLayer) -> Self {
+        self.budget_share = layer;
+        self
+    }
+
+    /// When the upstream is left alone. Default: [`CircuitBreakerLayer::http`] with one circuit.
+    #[must_use]
+    pub fn circuit_breaker<B2>(self, layer: B2) -> Outbound<R, B2, F> {
+        let Self {
+            timeout_budget,
+            fallback,
+            retry,
+            budget_share,
+            circuit_breaker: _,
+            judge,
+            stream_timeout,
+        } = self;
+        Outbound {
+            timeout_budget,
+            fallback,
+            retry,
+            budget_share,
+            circuit_breaker: layer,
+            judge,
+            stream_timeout,
+        }
+    }
+
+    /// The upstream is called whatever its state.
+    #[must_use]
+    pub fn without_circuit_breaker(self) -> Outbound<R, Identity, F> {
+        self.circuit_breaker(Identity::new())
+    }
+
+    /// What is read of an answer before it is handed on. Default: [`JudgeLayer::llm`].
+    #[must_use]
+    pub fn judge(mut self, layer: JudgeLayer) -> Self {
+        self.judge = layer;
+        self
+    }
+
+    /// The limits of one attempt. Default: [`StreamTimeoutLayer::llm`].
+    #[must_use]
+    pub fn stream_timeout(mut self, layer: StreamTimeoutLayer) -> Self {
+        self.stream_timeout = layer;
+        self
+    }
+
+    /// No limits but the [budget](Self::timeout_budget)'s.
+    #[must_use]
+    pub fn without_stream_timeout(self) -> Self {
+        let off = StreamTimeoutLayer::new().first_frame(None).idle(None);
+        self.stream_timeout(off.progress(None).total(None))
+    }
+}
+
+impl<S, R, B, F> Layer<S> for Outbound<R, B, F>
+where
+    B: Layer<Judge<StreamTimeout<S>>>,
+    R: Layer<Attempt<S, B>>,
+    F: Layer<Retried<S, R, B>>,
+{
+    type Service = OutboundService<S, R, B, F>;
+
+    fn layer(&self, client: S) -> Self::Service {
+        let judged = self.judge.layer(self.stream_timeout.layer(client));
+        let attempt = self.budget_share.layer(self.circuit_breaker.layer(judged));
+        let tier = self.retry.layer(attempt);
+        self.timeout_budget.layer(self.fallback.layer(tier))
+    }
+}
