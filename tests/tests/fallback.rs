@@ -5,22 +5,25 @@ use std::time::Duration;
 
 use buttress::breaker::CircuitBreakerLayer;
 use buttress::classify::Profile;
-use buttress::core::{Backoff, Deadline, Jitter, Kind, Outcome, Reason};
+use buttress::core::{Backoff, Deadline, Jitter, Kind, Outcome, Ratio, Reason};
+use buttress::deadline::{BudgetShareLayer, TimeoutBudgetLayer};
 use buttress::fallback::{FallbackLayer, Http, Rewrite, ServedBy, Tier, When};
 use buttress::judge::JudgeLayer;
+use buttress::respond::RespondLayer;
 use buttress::retry::{RetryBudget, RetryLayer};
+use buttress::timeout::StreamTimeoutLayer;
 use buttress_testkit::upstream::{Behaviour, Call, Cut, Script, Stage, Upstream, provider};
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response};
 use http_body_util::{BodyExt, Full};
 use tokio::time::Instant;
-use tower::{BoxError, Layer, Service, ServiceExt};
+use tower::{BoxError, Layer, Service, ServiceBuilder, ServiceExt};
 
 /// The stack of one tier, the primary's included: `Retry → CircuitBreaker → Judge → client`.
 macro_rules! stack {
     ($upstream:expr, $budget:expr) => {{
         let backoff = Backoff::constant(Duration::from_millis(100)).jitter(Jitter::None);
-        tower::ServiceBuilder::new()
+        ServiceBuilder::new()
             .layer(
                 RetryLayer::llm(Profile::OPENAI)
                     .backoff(backoff)
@@ -295,6 +298,66 @@ async fn the_deadline_of_the_call_holds_for_all_tiers() {
         (response.status().as_u16(), outcome.kind),
         (500, Kind::Transient)
     );
+}
+
+/// Never answers, fails late, fails at once.
+const FAULTS: [fn() -> Behaviour; 3] = [
+    || Behaviour::status(500).head_delay(Duration::from_secs(3_600)),
+    || Behaviour::status(500).head_delay(Duration::from_millis(700)),
+    || Behaviour::status(500),
+];
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_waits_two_seconds_has_its_answer_in_time_and_each_attempt_is_told_less() {
+    const EXPECTED: &str = "x-envoy-expected-rq-timeout-ms";
+    let share = BudgetShareLayer::fraction(Ratio::percent(50)).announce(true);
+    let tenth = Duration::from_millis(100);
+    for (first, second) in FAULTS
+        .iter()
+        .flat_map(|a| FAULTS.iter().map(move |b| (a, b)))
+    {
+        let (a, b) = (always(first()), always(second()));
+        let stack = |upstream: &Upstream| {
+            ServiceBuilder::new()
+                .layer(RetryLayer::llm(Profile::OPENAI).min_attempt(tenth).seed(1))
+                .layer(share)
+                .layer(CircuitBreakerLayer::http(Profile::OPENAI))
+                .layer(JudgeLayer::llm(Profile::OPENAI))
+                .layer(StreamTimeoutLayer::llm(Profile::OPENAI))
+                .service(upstream.service())
+        };
+        let fallback = FallbackLayer::<_, Http<_, _>>::http(Profile::OPENAI)
+            .min_attempt(tenth)
+            .tier(Tier::upstream("b", stack(&b), Profile::OPENAI));
+        let door = ServiceBuilder::new()
+            .layer(RespondLayer::new())
+            .layer(TimeoutBudgetLayer::new(Duration::from_secs(600)))
+            .layer(fallback)
+            .service(stack(&a));
+        let mut request = chat(true);
+        let two_seconds = HeaderValue::from_static("2000");
+        request.headers_mut().insert(EXPECTED, two_seconds);
+
+        let start = Instant::now();
+        let response = door.oneshot(request).await.unwrap();
+        let status = response.status();
+        drop(response.into_body().collect().await);
+        assert!(start.elapsed() <= Duration::from_millis(2_050));
+        assert!(status.is_server_error());
+
+        let calls = [a.calls(), b.calls()].concat();
+        let told: Vec<u64> = calls
+            .iter()
+            .map(|call| call.headers[EXPECTED].to_str().unwrap().parse().unwrap())
+            .collect();
+        assert!(
+            told.len() >= 2 && told[0] <= 1_000,
+            "half of what is left: {told:?}"
+        );
+        // Attempts that follow one another at once are told the same.
+        assert!(told.is_sorted_by(|a, b| a >= b), "{told:?}");
+        assert!(told.last() < told.first(), "{told:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
