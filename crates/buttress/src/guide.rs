@@ -1,10 +1,11 @@
 //! What no single layer can tell.
 
-#[doc = include_str!("guide/limits.md")]
-pub mod limits {}
-
 #[doc = include_str!("guide/ordering.md")]
 pub mod ordering {}
 
-#[doc = include_str!("guide/proxies.md")]
-pub mod proxies {}
+#[cfg(feature = "heartbeat")]
+#[doc(inline)]
+pub use buttress_heartbeat::proxies;
+#[cfg(feature = "timeout")]
+#[doc(inline)]
+pub use buttress_timeout::choosing as limits;

@@ -67,36 +67,7 @@
 //!                                              └─anything else, or an error──► event: error, end
 //! ```
 //!
-//! # What heartbeats cannot fix
-//!
-//! - **Total limits.** Some proxies bound the whole answer, however lively: Envoy's route timeout (15 s),
-//!   Google's backend timeout (30 s), CloudFront's response completion timeout. They must be raised.
-//! - **Proxies that buffer.** A heartbeat that is held back with everything else helps nobody. The layer
-//!   asks nginx not to (`X-Accel-Buffering: no`); elsewhere buffering of answers must be turned off, and
-//!   compression too where it waits for a full block.
-//! - **A dead upstream.** A heartbeat comes from here, and says nothing about what is behind. An idle limit
-//!   belongs inside of this layer; outside of it, our own heartbeats would keep it from ever ringing.
-//! - **A client that gives up.** Its own total limit is its own.
-//!
-//! # What to set where
-//!
-//! | in front | idle limit, between bytes | total limit | what to set |
-//! |---|---|---|---|
-//! | nginx | `proxy_read_timeout` 60 s | – | nothing; `proxy_buffering off` where the header is ignored |
-//! | HAProxy | `timeout server`, `timeout client`: as configured, often 50 s | – | both above the interval |
-//! | Envoy | `stream_idle_timeout` 5 min | route `timeout` 15 s | the route's `timeout` to 0 |
-//! | AWS ALB | 60 s; TCP keep-alive and HTTP/2 pings do not count | – | nothing |
-//! | AWS Classic ELB | 60 s | – | nothing |
-//! | CloudFront | origin response timeout 30 s, per packet | response completion timeout, off by default | leave the latter off |
-//! | Cloudflare | 120 s; formerly 100 s | – | nothing |
-//! | Heroku | 55 s, but 30 s for the first byte | – | [`eager`](HeartbeatSseLayer::eager) below 30 s |
-//! | Google's external ALB | – | backend service timeout 30 s | raise it to the longest stream |
-//! | Azure Front Door | – | origin response timeout 30 s | raise it, 240 s at most |
-//! | Fastly | `between_bytes_timeout` 10 s, `first_byte_timeout` 15 s | – | an interval of 5 s, or raise them; `eager` below 15 s |
-//! | Gcore CDN | 30 s | – | nothing |
-//!
-//! *Nothing*: the default interval of 15 s (18.75 s at most) is short enough. A limit on the first byte is
-//! met by [`eager`](HeartbeatSseLayer::eager) alone.
+//! What heartbeats cannot fix, and what to set in which proxy, is on a page of its own: [`proxies`].
 //!
 //! # Where it goes in the stack
 //!
@@ -133,6 +104,8 @@ mod future;
 mod gate;
 mod injector;
 mod layer;
+#[doc = include_str!("proxies.md")]
+pub mod proxies {}
 mod pulse;
 mod scan;
 mod scanned;

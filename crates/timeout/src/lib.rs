@@ -35,27 +35,7 @@
 //! mean in fewer words. How long it takes to connect is the connector's business, and how much time the
 //! caller has is a [`Deadline`]'s.
 //!
-//! # Choosing the four limits
-//!
-//! | limit | runs from | is reset by | catches |
-//! |---|---|---|---|
-//! | `first_frame` | the call | nothing; it is over with the first byte | an upstream that accepts and never answers |
-//! | `idle` | the last bytes | any bytes, pings included | a connection that died without saying so |
-//! | `progress` | the last content | content only | an upstream that pings, and does nothing else |
-//! | `total` | the call | nothing | whatever the others miss |
-//!
-//! - **`first_frame`** is longer than the slowest first token you would wait for; models that reason take
-//!   minutes. Where a provider sends pings while it thinks, the first ping ends it.
-//! - **`idle`** is more than twice the provider's own interval of pings (Anthropic's is 15 to 30 s), or the
-//!   longest silence of a healthy stream where there are none: 60 to 90 s suits most. One timer with
-//!   `idle` alone either kills a model that thinks in silence, or never fires because pings reset it.
-//! - **`progress`** is somewhat longer than the longest silent thinking, and wants a profile that
-//!   [names the pings](buttress_classify::Profile::pings).
-//! - **`total`** is what your client waits at most. To cut a stream that is being written is expensive: its
-//!   tokens are billed.
-//!
-//! Proxies between you and your client have limits of their own, and do not ask what these are; what to
-//! send them meanwhile is the heartbeats' business.
+//! How to choose the four limits is on a page of its own: [`choosing`].
 //!
 //! # How exact they are
 //!
@@ -104,6 +84,8 @@
 //! [`Deadline`]: buttress_core::Deadline
 
 mod body;
+#[doc = include_str!("choosing.md")]
+pub mod choosing {}
 mod error;
 mod event;
 mod future;
