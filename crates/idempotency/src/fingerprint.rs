@@ -150,13 +150,6 @@ impl Hashing {
     }
 }
 
-impl Shown {
-    /// Of a duplicate whose key is trusted.
-    pub(crate) fn digest(&self) -> Option<&[u8; 32]> {
-        self.whole.as_ref()
-    }
-}
-
 fn field(hash: &mut Sha256, field: &[u8]) {
     hash.update((field.len() as u64).to_be_bytes());
     hash.update(field);

@@ -133,7 +133,7 @@ impl MemoryStore {
         drop(shard);
         self.freed(freed.entries, freed.bytes);
         match claimed {
-            Claimed::Leased => return Claim::Run(Lease::new(*call, u128::from(token))),
+            Claimed::Leased => Claim::Run(Lease::new(*call, u128::from(token))),
             Claimed::Finished(answer) => {
                 self.freed(1, 0);
                 Claim::Finished(answer)

@@ -1,14 +1,15 @@
 //! Names of calls: hashes that tell nothing.
 
 use std::hash::{BuildHasher, DefaultHasher, Hasher, RandomState};
+use std::sync::LazyLock;
 
 use sha2::{Digest, Sha256};
 
 /// Makes the names of calls.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) enum Naming {
     /// Under two keys of this process: 128 bits that nobody can aim at.
-    Private([RandomState; 2]),
+    Private,
     /// The same in every process. What is hashed holds a credential, so that nobody else can aim at it either.
     Common,
 }
@@ -21,15 +22,9 @@ pub(crate) enum Name {
 }
 
 impl Naming {
-    pub(crate) fn private() -> Self {
-        Self::Private([RandomState::new(), RandomState::new()])
-    }
-
-    pub(crate) fn begin(&self) -> Name {
+    pub(crate) fn begin(self) -> Name {
         match self {
-            Self::Private([one, other]) => {
-                Name::Private([one.build_hasher(), other.build_hasher()])
-            }
+            Self::Private => Name::Private([PROCESS[0].build_hasher(), PROCESS[1].build_hasher()]),
             Self::Common => Name::Common(Sha256::new()),
         }
     }
@@ -58,37 +53,42 @@ impl Name {
             Self::Private([one, other]) => {
                 u128::from(one.finish()) << 64 | u128::from(other.finish())
             }
-            Self::Common(hash) => front(&hash.clone().finalize().into()),
+            Self::Common(hash) => {
+                let digest: [u8; 32] = hash.clone().finalize().into();
+                // As much of it as a name is long.
+                let mut front = [0; 16];
+                front.copy_from_slice(&digest[..16]);
+                u128::from_be_bytes(front)
+            }
         }
     }
 }
 
-/// As much of a digest as a name is long.
-pub(crate) fn front(digest: &[u8; 32]) -> u128 {
-    let (front, _) = digest.split_at(16);
-    u128::from_be_bytes(front.try_into().expect("half of 32 bytes are 16"))
-}
+static PROCESS: LazyLock<[RandomState; 2]> =
+    LazyLock::new(|| [RandomState::new(), RandomState::new()]);
 
 #[cfg(test)]
 mod tests {
     use super::Naming;
 
     #[test]
-    fn names_are_private_to_a_process_or_common_to_all() {
-        let name = |naming: &Naming, parts: &[&[u8]]| {
+    fn names_are_of_parts_and_not_of_their_sum() {
+        let name = |naming: Naming, parts: &[&[u8]]| {
             let mut name = naming.begin();
             parts.iter().for_each(|part| name.part(part));
             name.get()
         };
-        let (one, other) = (Naming::private(), Naming::private());
-        assert_eq!(name(&one, &[b"a"]), name(&one, &[b"a"]));
-        assert_ne!(name(&one, &[b"a"]), name(&other, &[b"a"]));
-        assert_eq!(
-            name(&Naming::Common, &[b"a"]),
-            name(&Naming::Common, &[b"a"])
-        );
-        for naming in [one, Naming::Common] {
-            assert_ne!(name(&naming, &[b"ab"]), name(&naming, &[b"a", b"b"]));
+        for naming in [Naming::Private, Naming::Common] {
+            assert_eq!(name(naming, &[b"a"]), name(naming, &[b"a"]));
+            assert_ne!(name(naming, &[b"ab"]), name(naming, &[b"a", b"b"]));
         }
+        assert_ne!(
+            name(Naming::Private, &[b"a"]),
+            name(Naming::Common, &[b"a"])
+        );
+        // What another process finds for the same parts.
+        assert_eq!(name(Naming::Common, &[b"a"]), COMMON);
     }
+
+    const COMMON: u128 = 0x3b19_6fd4_907b_edf5_1c30_90e9_835f_2f7c;
 }

@@ -52,7 +52,7 @@ impl Scope {
 
     /// Both together.
     #[must_use]
-    pub fn and(mut self, other: Self) -> Self {
+    pub fn and(mut self, other: &Self) -> Self {
         self.add(&other.0);
         self
     }
@@ -168,7 +168,7 @@ mod tests {
 
     #[test]
     fn values_do_not_run_into_one_another() {
-        let two = Scope::of("a").and(Scope::of("b"));
+        let two = Scope::of("a").and(&Scope::of("b"));
         assert_ne!(two, Scope::of("ab"));
         assert!(!format!("{two:?}").contains('a'));
     }

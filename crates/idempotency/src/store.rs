@@ -158,3 +158,30 @@ impl<T> fmt::Debug for Reply<T> {
         })
     }
 }
+
+/// A store that several layers have in common.
+impl<S: IdempotencyStore + ?Sized> IdempotencyStore for Arc<S> {
+    fn is_shared(&self) -> bool {
+        (**self).is_shared()
+    }
+
+    fn recall(&self, call: &CallId) -> Option<Arc<Stored>> {
+        (**self).recall(call)
+    }
+
+    fn claim(&self, call: &CallId, lease: Duration) -> Reply<Claim> {
+        (**self).claim(call, lease)
+    }
+
+    fn renew(&self, lease: &Lease, time: Duration) -> Reply<bool> {
+        (**self).renew(lease, time)
+    }
+
+    fn finish(&self, lease: Lease, answer: Stored, ttl: Duration) -> Reply<bool> {
+        (**self).finish(lease, answer, ttl)
+    }
+
+    fn release(&self, lease: Lease) -> Reply<()> {
+        (**self).release(lease)
+    }
+}

@@ -1,13 +1,14 @@
 //! One part of the store: all calls of some scopes.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hash, Hasher};
+use std::hash::BuildHasherDefault;
 use std::sync::Arc;
 
 use tokio::time::Instant;
 
 use super::list::{Arena, Links, List};
 use crate::call_id::CallId;
+use crate::hash::AsItIs;
 use crate::store::Lease;
 use crate::stored::Stored;
 
@@ -21,7 +22,7 @@ use crate::stored::Stored;
 /// ```
 #[derive(Default)]
 pub(super) struct Shard {
-    places: HashMap<Known, usize, BuildHasherDefault<AsItIs>>,
+    places: HashMap<CallId, usize, BuildHasherDefault<AsItIs>>,
     scopes: HashMap<u128, Scope, BuildHasherDefault<AsItIs>>,
     entries: Vec<Entry>,
     free: Vec<usize>,
@@ -196,7 +197,7 @@ impl Shard {
     }
 
     fn place(&self, call: &CallId) -> Option<usize> {
-        self.places.get(&Known(call.call())).copied()
+        self.places.get(call).copied()
     }
 
     fn leased(&self, lease: &Lease) -> Option<usize> {
@@ -228,7 +229,7 @@ impl Shard {
                 self.entries.len() - 1
             }
         };
-        self.places.insert(Known(call.call()), at);
+        self.places.insert(call, at);
         scope(&mut self.scopes, call.scope()).entries += 1;
     }
 
@@ -246,7 +247,7 @@ impl Shard {
             scope.finished.remove(&mut OfScope(&mut self.entries), at);
             self.finished.remove(&mut OfAll(&mut self.entries), at);
         }
-        self.places.remove(&Known(call.call()));
+        self.places.remove(&call);
         self.free.push(at);
         self.forget_if_empty(call.scope());
         Freed { entries: 1, bytes }
@@ -302,35 +303,5 @@ impl Arena for OfAll<'_> {
 impl Arena for OfScope<'_> {
     fn links(&mut self, at: usize) -> &mut Links {
         &mut self.0[at].of_scope
-    }
-}
-
-/// The name of a call, which is a hash already.
-#[derive(PartialEq, Eq)]
-struct Known(u128);
-
-impl Hash for Known {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u128(self.0);
-    }
-}
-
-/// Hashes nothing: what it is given has been hashed, under a key that nobody knows.
-#[derive(Default)]
-pub(crate) struct AsItIs(u64);
-
-impl Hasher for AsItIs {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
-        }
-    }
-
-    fn write_u128(&mut self, name: u128) {
-        self.0 = u64::try_from(name >> 64).unwrap_or_default();
     }
 }

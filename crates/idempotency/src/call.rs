@@ -1,0 +1,227 @@
+//! A call that is under way, as one body: first its head, for everybody, and then what follows.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use buttress_core::BoxError;
+use bytes::{Buf, Bytes};
+use http::HeaderMap;
+use http_body::{Body, Frame};
+use pin_project_lite::pin_project;
+use tokio::time::{Sleep, sleep};
+
+use crate::error::RunElapsed;
+use crate::event;
+use crate::keeping::{Keeping, Record};
+use crate::notes::{Head, Notes};
+use crate::open::{Answer, Opened};
+use crate::store::Reply;
+use crate::subscriber::Left;
+use crate::ticket::Ticket;
+
+/// A call of any service, to be shared.
+pub(crate) type Call = Pin<Box<dyn Body<Data = Bytes, Error = BoxError> + Send>>;
+
+pin_project! {
+    /// ```text
+    ///  Opening ──► Streaming ──► Closing ──► Over
+    ///     │                     the store      ▲
+    ///     │                     is told        │
+    ///     └─ no answer, or no time left ───────┘
+    /// ```
+    ///
+    /// It ends when the store has been told, so that whoever asks again afterwards finds what was kept.
+    pub(crate) struct CallBody<O, W> {
+        notes: Arc<Notes>,
+        keeping: Keeping,
+        #[pin]
+        phase: Phase<O, W>,
+        record: Record,
+        // Once it has been opened.
+        ticket: Option<Ticket>,
+        // Made at the first pause.
+        #[pin]
+        limit: Option<Sleep>,
+    }
+}
+
+pin_project! {
+    #[project = PhaseProj]
+    enum Phase<O, W> {
+        Opening { #[pin] open: O },
+        Streaming { #[pin] body: Answer<W> },
+        Closing { telling: Telling, ending: Option<Ending> },
+        Over,
+    }
+}
+
+/// What the store is told.
+enum Telling {
+    Finish(Reply<bool>),
+    Release(Reply<()>),
+}
+
+enum Ending {
+    Complete(Option<HeaderMap>),
+    Failed(BoxError),
+}
+
+impl<O, W> CallBody<O, W> {
+    pub(crate) fn new(open: O, notes: Arc<Notes>, keeping: Keeping) -> Self {
+        Self {
+            notes,
+            keeping,
+            phase: Phase::Opening { open },
+            record: Record::default(),
+            ticket: None,
+            limit: None,
+        }
+    }
+}
+
+impl<O, W> Body for CallBody<O, W>
+where
+    O: Future<Output = Result<Opened<W>, BoxError>>,
+    W: Body,
+    W::Error: Into<BoxError>,
+{
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let polled = self.as_mut().poll_phase(cx);
+        if polled.is_pending() {
+            let mut this = self.project();
+            if let Some(ticket) = this.ticket {
+                ticket.renew(cx);
+            }
+            if this.limit.is_none() {
+                this.limit.set(Some(sleep(this.keeping.max_run)));
+            }
+            if let Some(limit) = this.limit.as_mut().as_pin_mut() {
+                ready!(limit.poll(cx));
+                this.phase.set(Phase::Over);
+                *this.ticket = None;
+                let error = RunElapsed::refuse(this.keeping.max_run);
+                return Poll::Ready(Some(Err(error)));
+            }
+        }
+        polled
+    }
+}
+
+impl<O, W> CallBody<O, W>
+where
+    O: Future<Output = Result<Opened<W>, BoxError>>,
+    W: Body,
+    W::Error: Into<BoxError>,
+{
+    fn poll_phase(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let mut this = self.project();
+        loop {
+            match this.phase.as_mut().project() {
+                PhaseProj::Opening { open } => {
+                    let Opened {
+                        parts,
+                        body,
+                        ticket,
+                    } = match ready!(open.poll(cx)) {
+                        Ok(opened) => opened,
+                        Err(error) => {
+                            this.phase.set(Phase::Over);
+                            return Poll::Ready(Some(Err(error)));
+                        }
+                    };
+                    *this.ticket = Some(ticket);
+                    let (size, is_end) = (Left::of(&body), body.is_end_stream());
+                    this.notes.publish(Head { parts, size });
+                    // ## Opening => Streaming
+                    this.phase.set(Phase::Streaming { body });
+                    if !is_end {
+                        // It says nothing, and wakes everybody.
+                        return Poll::Ready(Some(Ok(Frame::data(Bytes::new()))));
+                    }
+                }
+                PhaseProj::Streaming { body } => {
+                    let ending = match ready!(body.poll_frame(cx)) {
+                        Some(Ok(frame)) => match frame.into_data() {
+                            Ok(mut data) => {
+                                let data = data.copy_to_bytes(data.remaining());
+                                this.record.push(&data, this.keeping.max_body);
+                                return Poll::Ready(Some(Ok(Frame::data(data))));
+                            }
+                            Err(frame) => Ending::Complete(frame.into_trailers().ok()),
+                        },
+                        Some(Err(error)) => Ending::Failed(error),
+                        None => Ending::Complete(None),
+                    };
+                    let telling = match this.ticket {
+                        Some(ticket) => {
+                            tell(this.keeping, this.notes, ticket, this.record, &ending)
+                        }
+                        None => Telling::Release(Reply::now(())),
+                    };
+                    // ## Streaming => Closing
+                    let ending = Some(ending);
+                    this.phase.set(Phase::Closing { telling, ending });
+                }
+                PhaseProj::Closing { telling, ending } => {
+                    match telling {
+                        Telling::Finish(finish) => drop(ready!(Pin::new(finish).poll(cx))),
+                        Telling::Release(release) => ready!(Pin::new(release).poll(cx)),
+                    }
+                    let ending = ending.take();
+                    // ## Closing => Over
+                    this.phase.set(Phase::Over);
+                    *this.ticket = None;
+                    return Poll::Ready(match ending {
+                        Some(Ending::Complete(Some(trailers))) => {
+                            Some(Ok(Frame::trailers(trailers)))
+                        }
+                        Some(Ending::Failed(error)) => Some(Err(error)),
+                        Some(Ending::Complete(None)) | None => None,
+                    });
+                }
+                PhaseProj::Over => return Poll::Ready(None),
+            }
+        }
+    }
+}
+
+/// Tells the store what became of the call.
+fn tell(
+    keeping: &Keeping,
+    notes: &Notes,
+    ticket: &mut Ticket,
+    record: &mut Record,
+    ending: &Ending,
+) -> Telling {
+    if ticket.lease.is_none() {
+        return Telling::Release(Reply::now(()));
+    }
+    let answer = match ending {
+        Ending::Complete(trailers) => keeping.answer(notes, record, trailers.as_ref()),
+        Ending::Failed(_) => Err(None),
+    };
+    match answer {
+        Ok(answer) => {
+            event::kept(&ticket.call, answer.body().len());
+            Telling::Finish(ticket.finish(answer, keeping.ttl))
+        }
+        Err(reason) => {
+            match reason {
+                Some(reason) => event::unkept(&ticket.call, reason),
+                None => event::released(&ticket.call),
+            }
+            Telling::Release(ticket.release())
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! From the claim to the head of the answer.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use buttress_core::{BoxError, Classify, Deadline, Failure, Kind, Outcome, Report, Verdict, Watch};
+use bytes::{Buf, Bytes};
+use http::response::Parts;
+use http::{Request, Response};
+use http_body::{Body, Frame, SizeHint};
+use pin_project_lite::pin_project;
+use std::pin::Pin;
+use std::task::Context;
+use tokio::time::{Instant, sleep};
+use tower_service::Service;
+
+use crate::answer::{self, Kept};
+use crate::error::{CallInFlight, KeyReused};
+use crate::event;
+use crate::notes::{Judgement, Notes};
+use crate::request::RequestBody;
+use crate::store::Claim;
+use crate::stored::Stored;
+use crate::ticket::Ticket;
+
+/// A call that is to be made, if the store says so.
+pub(crate) struct Opening<S, Q: Body, C> {
+    /// It has said that it is ready.
+    pub(crate) service: S,
+    pub(crate) request: Request<RequestBody<Q>>,
+    pub(crate) classify: C,
+    pub(crate) ticket: Ticket,
+    /// For a call that is made elsewhere.
+    pub(crate) waits: bool,
+    pub(crate) max_run: Duration,
+}
+
+/// A call that has been answered.
+pub(crate) struct Opened<W> {
+    pub(crate) parts: Parts,
+    pub(crate) body: Answer<W>,
+    pub(crate) ticket: Ticket,
+}
+
+pin_project! {
+    /// The body of an answer, as it comes or as it was kept.
+    #[project = AnswerProj]
+    pub(crate) enum Answer<W> {
+        Live { #[pin] body: W },
+        Kept { body: Kept },
+    }
+}
+
+impl<S, Q: Body, C> Opening<S, Q, C> {
+    /// Claims the call, and makes it.
+    ///
+    /// Dropped on the way it gives back what it has claimed.
+    pub(crate) async fn open<B, W>(mut self) -> Result<Opened<W>, BoxError>
+    where
+        S: Service<Request<RequestBody<Q>>, Response = Response<B>>,
+        S::Error: Into<BoxError>,
+        Q: Unpin,
+        Q::Error: Into<BoxError>,
+        C: Classify<Response<B>, S::Error>,
+        C::Watch: Watch<Response<B>, Watched<Judgement> = Response<W>>,
+    {
+        if let Some(kept) = self.claim().await? {
+            return self.replay(kept).await;
+        }
+        let Self {
+            mut service,
+            mut request,
+            classify,
+            mut ticket,
+            max_run,
+            ..
+        } = self;
+        let extensions = request.extensions_mut();
+        if extensions.get::<Deadline>().is_some() {
+            // It is one subscriber's, and bounds his waiting only.
+            let now = Instant::now().into_std();
+            extensions.insert(Deadline::after(now, max_run).enforced());
+        }
+        let waker = poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
+        request.body_mut().tell(waker);
+        let mut call = pin!(service.call(request));
+        let result = poll_fn(|cx| {
+            let polled = call.as_mut().poll(cx);
+            if polled.is_pending() {
+                ticket.renew(cx);
+            }
+            polled
+        });
+        let result = result.await;
+        match judge(&classify, result, &ticket.notes) {
+            Ok(response) => {
+                let (parts, body) = response.into_parts();
+                let body = Answer::Live { body };
+                Ok(Opened {
+                    parts,
+                    body,
+                    ticket,
+                })
+            }
+            Err(error) => {
+                event::released(&ticket.call);
+                ticket.release().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Asks the store until it says something final. Returns the answer if there is one already.
+    async fn claim(&mut self) -> Result<Option<Arc<Stored>>, BoxError> {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            match self.ticket.claim().await {
+                Claim::Run(lease) => {
+                    self.ticket.hold(lease);
+                    return Ok(None);
+                }
+                Claim::Finished(kept) => return Ok(Some(kept)),
+                Claim::Unkept(reason) => {
+                    self.ticket.go_without(reason);
+                    return Ok(None);
+                }
+                Claim::Refused(error) => {
+                    let outcome = Outcome::new(Kind::Unavailable);
+                    return Err(Failure::new(outcome, error).into());
+                }
+                Claim::InFlight if !self.waits => return Err(CallInFlight::refuse()),
+                Claim::InFlight => {
+                    sleep(pause).await;
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                }
+            }
+        }
+    }
+
+    /// It has been made by another process: the request that asks for it must be the same.
+    async fn replay<W>(self, kept: Arc<Stored>) -> Result<Opened<W>, BoxError>
+    where
+        Q: Unpin,
+        Q::Error: Into<BoxError>,
+    {
+        let mut body = self.request.into_body();
+        if let Some(mut hashing) = body.take_hashing() {
+            while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+                if let Ok(data) = frame.map_err(Into::into)?.into_data() {
+                    hashing.data(&data);
+                }
+            }
+            if !kept.fingerprint().fits(&hashing.show()) {
+                event::refused("another payload");
+                return Err(KeyReused::refuse());
+            }
+        }
+        self.ticket.notes.identify(*kept.fingerprint());
+        event::replayed(&self.ticket.call);
+        Ok(Opened {
+            parts: answer::head(&kept),
+            body: Answer::Kept {
+                body: Kept::new(&kept),
+            },
+            ticket: self.ticket,
+        })
+    }
+}
+
+/// Notes what the answer says, now or when its body has passed.
+fn judge<B, E, C, W>(
+    classify: &C,
+    result: Result<Response<B>, E>,
+    notes: &Arc<Notes>,
+) -> Result<Response<W>, BoxError>
+where
+    E: Into<BoxError>,
+    C: Classify<Response<B>, E>,
+    C::Watch: Watch<Response<B>, Watched<Judgement> = Response<W>>,
+{
+    let report = Judgement(Arc::clone(notes));
+    match (classify.classify(result.as_ref()), result) {
+        (Verdict::Watch(watch), Ok(response)) => Ok(watch.attach(response, report)),
+        (Verdict::Final(outcome), Ok(mut response)) => {
+            if !outcome.is_success() {
+                classify.leave(&mut response, outcome);
+            }
+            report.report(outcome);
+            Ok(<C::Watch as Watch<Response<B>>>::pass::<Judgement>(
+                response,
+            ))
+        }
+        (_, Err(error)) => Err(error.into()),
+    }
+}
+
+impl<W> Body for Answer<W>
+where
+    W: Body,
+    W::Error: Into<BoxError>,
+{
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        match self.project() {
+            AnswerProj::Live { body } => body.poll_frame(cx).map(|frame| {
+                frame.map(|frame| match frame {
+                    Ok(frame) => {
+                        Ok(frame.map_data(|mut data| data.copy_to_bytes(data.remaining())))
+                    }
+                    Err(error) => Err(error.into()),
+                })
+            }),
+            AnswerProj::Kept { body } => Pin::new(body).poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Live { body } => body.is_end_stream(),
+            Self::Kept { body } => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Live { body } => body.size_hint(),
+            Self::Kept { body } => body.size_hint(),
+        }
+    }
+}
+
+/// How long until a call that is made elsewhere is asked for again, at first and later on: an answer that was kept
+/// should not come a second late, and a long call should not be asked for all the time.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
