@@ -25,6 +25,9 @@ pub use buttress_fallback as fallback;
 #[cfg(feature = "heartbeat")]
 #[doc(inline)]
 pub use buttress_heartbeat as heartbeat;
+#[cfg(feature = "idempotency")]
+#[doc(inline)]
+pub use buttress_idempotency as idempotency;
 #[cfg(feature = "judge")]
 #[doc(inline)]
 pub use buttress_judge as judge;
