@@ -28,6 +28,9 @@ pub use buttress_heartbeat as heartbeat;
 #[cfg(feature = "idempotency")]
 #[doc(inline)]
 pub use buttress_idempotency as idempotency;
+#[cfg(feature = "idempotency-redis")]
+#[doc(inline)]
+pub use buttress_idempotency_redis as idempotency_redis;
 #[cfg(feature = "judge")]
 #[doc(inline)]
 pub use buttress_judge as judge;

@@ -1,0 +1,325 @@
+//! The store: the layer's questions as questions to a server.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use buttress_idempotency::{CallId, Claim, IdempotencyStore, Lease, Reply, Stored};
+use bytes::{Bytes, BytesMut};
+use redis::{Client, Cmd, FromRedisValue, RedisError, cmd};
+use tokio::time::timeout;
+
+use crate::error::{InvalidUrl, StoreUnavailable};
+use crate::event;
+use crate::link::{Link, WhileDown};
+use crate::record;
+use crate::script::{Finished, Found, Names, PIECE};
+
+/// Keeps the answers of idempotent calls in Redis, where several processes share them.
+///
+/// A call belongs to whoever claims it first, under a token that nobody else has and for as long as it is renewed.
+/// Every further step is taken by the server only if it is still of that token: one who was thought dead, and was
+/// not, cannot overwrite what its successor has kept. If the server has forgotten a lease and nobody has claimed the
+/// call since, whoever had it has it again.
+///
+/// # When Redis is down
+/// By default the store [fails open](Self::fail_open): calls are made as if there were no store, and a duplicate on
+/// another process is made, too. One that [fails closed](Self::fail_closed) has them refused with
+/// [`StoreUnavailable`], and the inner service is not called. Either way nobody waits longer than
+/// [`patience`](Self::patience), and once the server is known to be down nobody waits at all; every 200 ms one call
+/// finds out whether it is back.
+///
+/// Calls that are under way go on. Their answers are kept if the server is back when they end.
+///
+/// # Defaults
+///
+/// | setting | value | why |
+/// |---|---|---|
+/// | [`prefix`](Self::prefix) | `buttress:` | a server has other users |
+/// | [`patience`](Self::patience) | 2 s | longer than a pause of the network, shorter than a caller's |
+/// | [`max_bytes`](Self::max_bytes) | 32 MiB | four times what the layer keeps |
+/// | when Redis is down | [fail open](Self::fail_open) | what keeps duplicates away should not keep calls away |
+///
+/// # Clone
+/// Clones share the connection. A setter that is called on a clone changes that clone only.
+///
+/// # Cancel safety
+/// A claim that was dropped may have been granted; it runs out as every lease does.
+///
+/// # Source
+/// Kleppmann, "How to do distributed locking" (fencing) · Redis documentation, `EVAL`, `PEXPIRE`, "Cluster
+/// specification", hash tags
+#[derive(Clone)]
+pub struct RedisStore {
+    link: Arc<Link>,
+    settings: Settings,
+}
+
+#[derive(Debug, Clone)]
+struct Settings {
+    prefix: Arc<str>,
+    patience: Duration,
+    max_bytes: usize,
+    fails_closed: bool,
+}
+
+impl RedisStore {
+    /// A store at `redis://[user:password@]host[:port][/database]`. It connects when it is first asked; see
+    /// [`check`](Self::check).
+    ///
+    /// `rediss://` and `unix://` work as far as the `redis` crate is told to support them.
+    ///
+    /// # Errors
+    /// [`InvalidUrl`] if it is none, or one of a kind that the client was built without.
+    pub fn new(url: &str) -> Result<Self, InvalidUrl> {
+        let client = Client::open(url).map_err(InvalidUrl::new)?;
+        Ok(Self {
+            link: Arc::new(Link::new(client)),
+            settings: Settings {
+                prefix: Arc::from("buttress:"),
+                patience: PATIENCE,
+                max_bytes: MAX_BYTES,
+                fails_closed: false,
+            },
+        })
+    }
+
+    /// What the names of all keys begin with: who shares it shares the answers. Default: `buttress:`.
+    #[must_use]
+    pub fn prefix(mut self, prefix: &str) -> Self {
+        self.settings.prefix = Arc::from(prefix);
+        self
+    }
+
+    /// How long any one question may take, connecting and repeating included. Default: 2 s. Connecting may take half
+    /// of it, and so may one answer of the server.
+    #[must_use]
+    pub const fn patience(mut self, patience: Duration) -> Self {
+        self.settings.patience = patience;
+        self
+    }
+
+    /// How many bytes one answer may take, with its headers. Default: 32 MiB. A longer one is not kept, and not read.
+    #[must_use]
+    pub const fn max_bytes(mut self, bytes: usize) -> Self {
+        self.settings.max_bytes = bytes;
+        self
+    }
+
+    /// While Redis is down, calls are made, and nothing is known of duplicates on other processes. An answer in it that
+    /// cannot be read is thrown away, and its call made anew. This is the default.
+    #[must_use]
+    pub const fn fail_open(mut self) -> Self {
+        self.settings.fails_closed = false;
+        self
+    }
+
+    /// While Redis is down, calls are refused: whether one is a duplicate cannot be known. So are those whose answer is
+    /// in it and cannot be read. Default: [`fail_open`](Self::fail_open).
+    #[must_use]
+    pub const fn fail_closed(mut self) -> Self {
+        self.settings.fails_closed = true;
+        self
+    }
+
+    /// Asks whether the server is there and lets us in: for a program that would rather know when it starts.
+    ///
+    /// # Errors
+    /// [`StoreUnavailable`], with the client's error as its source.
+    pub async fn check(&self) -> Result<(), StoreUnavailable> {
+        self.within(self.ask(&cmd("PING"), WhileDown::Fail)).await
+    }
+
+    async fn claim_now(self, call: CallId, lease: Duration) -> Claim {
+        let names = self.names(&call);
+        match self.within(self.claim_within(&names, call, lease)).await {
+            Ok(claim) => claim,
+            Err(error) if self.settings.fails_closed => Claim::Refused(error.into()),
+            Err(error) => Claim::Unkept(error.reason()),
+        }
+    }
+
+    async fn claim_within(
+        &self,
+        names: &Names,
+        call: CallId,
+        lease: Duration,
+    ) -> Result<Claim, StoreUnavailable> {
+        let token = token()?;
+        let claim = names.claim(token, lease);
+        let mut is_second = false;
+        loop {
+            let found = Found::read(self.ask(&claim, WhileDown::Fail).await?);
+            let unreadable = match found {
+                Found::Ours => return Ok(Claim::Run(Lease::new(call, token))),
+                Found::InFlight => return Ok(Claim::InFlight),
+                Found::Unreadable { token } => token,
+                Found::Finished(finished) => match self.read(names, &finished).await? {
+                    Some(answer) => return Ok(Claim::Finished(Arc::new(answer))),
+                    None => finished.token,
+                },
+            };
+            event::unreadable(&call);
+            if self.settings.fails_closed || is_second {
+                return Err(StoreUnavailable::unreadable());
+            }
+            let discard = names.release(&unreadable);
+            let _: i64 = self.ask(&discard, WhileDown::Fail).await?;
+            is_second = true;
+        }
+    }
+
+    /// The whole answer, or nothing if it is not one, or not whole.
+    async fn read(
+        &self,
+        names: &Names,
+        finished: &Finished,
+    ) -> Result<Option<Stored>, StoreUnavailable> {
+        let Finished { token, size, front } = finished;
+        if *size > self.settings.max_bytes {
+            return Ok(None);
+        }
+        let mut whole = BytesMut::from(&**front);
+        for number in 1..size.div_ceil(PIECE) {
+            let piece: Vec<u8> = self.ask(&names.get(token, number), WhileDown::Fail).await?;
+            if piece.is_empty() {
+                return Ok(None);
+            }
+            whole.extend_from_slice(&piece);
+        }
+        let is_whole = whole.len() == *size;
+        let whole = Bytes::from(whole);
+        Ok(is_whole.then(|| record::decode(whole).ok()).flatten())
+    }
+
+    async fn renew_now(self, lease: Lease, time: Duration) -> bool {
+        let renew = self.names(lease.call()).renew(lease.token(), time);
+        match self.within(self.ask(&renew, WhileDown::Fail)).await {
+            Ok(is_held) => is_held,
+            Err(error) => {
+                event::failed(lease.call(), "renew", &error);
+                // It may have been lost, and the server will say so when the call has ended.
+                true
+            }
+        }
+    }
+
+    async fn finish_now(self, lease: Lease, answer: Stored, ttl: Duration) -> bool {
+        let names = self.names(lease.call());
+        let record = record::encode(&answer);
+        if record.len() > self.settings.max_bytes {
+            self.release_now(lease).await;
+            return false;
+        }
+        match self
+            .within(self.put(&names, lease.token(), &record, ttl))
+            .await
+        {
+            Ok(is_kept) => {
+                if !is_kept {
+                    event::fenced(lease.call());
+                }
+                is_kept
+            }
+            Err(error) => {
+                event::failed(lease.call(), "finish", &error);
+                false
+            }
+        }
+    }
+
+    async fn put(
+        &self,
+        names: &Names,
+        token: u128,
+        record: &[u8],
+        ttl: Duration,
+    ) -> Result<bool, StoreUnavailable> {
+        let moment = self.settings.patience.saturating_mul(2);
+        for (number, piece) in record.chunks(PIECE).enumerate().skip(1) {
+            let put = names.put(token, number, piece, moment);
+            let () = self.ask(&put, WhileDown::Persist).await?;
+        }
+        let finish = names.finish(token, record, ttl, moment);
+        Ok(self.ask(&finish, WhileDown::Persist).await?)
+    }
+
+    async fn release_now(self, lease: Lease) {
+        let release = self
+            .names(lease.call())
+            .release(&lease.token().to_be_bytes());
+        let released = self
+            .within(self.ask::<i64>(&release, WhileDown::Fail))
+            .await;
+        if let Err(error) = released {
+            event::failed(lease.call(), "release", &error);
+        }
+    }
+
+    fn names(&self, call: &CallId) -> Names {
+        Names::new(&self.settings.prefix, call)
+    }
+
+    async fn ask<T: FromRedisValue>(
+        &self,
+        command: &Cmd,
+        while_down: WhileDown,
+    ) -> Result<T, RedisError> {
+        let limit = self.settings.patience / 2;
+        self.link.ask(command, limit, while_down).await
+    }
+
+    /// Nobody waits longer than that, whatever it is that is done.
+    async fn within<T, E: Into<StoreUnavailable>>(
+        &self,
+        asking: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, StoreUnavailable> {
+        let patience = self.settings.patience;
+        match timeout(patience, asking).await {
+            Ok(answer) => answer.map_err(Into::into),
+            Err(_) => Err(StoreUnavailable::silent(patience)),
+        }
+    }
+}
+
+impl IdempotencyStore for RedisStore {
+    fn is_shared(&self) -> bool {
+        true
+    }
+
+    fn claim(&self, call: &CallId, lease: Duration) -> Reply<Claim> {
+        Reply::later(self.clone().claim_now(*call, lease))
+    }
+
+    fn renew(&self, lease: &Lease, time: Duration) -> Reply<bool> {
+        Reply::later(self.clone().renew_now(*lease, time))
+    }
+
+    fn finish(&self, lease: Lease, answer: Stored, ttl: Duration) -> Reply<bool> {
+        Reply::later(self.clone().finish_now(lease, answer, ttl))
+    }
+
+    fn release(&self, lease: Lease) -> Reply<()> {
+        Reply::later(self.clone().release_now(lease))
+    }
+}
+
+/// Tells nothing of where the server is and how one gets in.
+impl fmt::Debug for RedisStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisStore")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+fn token() -> Result<u128, StoreUnavailable> {
+    let mut bytes = [0; 16];
+    match getrandom::fill(&mut bytes) {
+        Ok(()) => Ok(u128::from_be_bytes(bytes)),
+        Err(_) => Err(StoreUnavailable::no_token()),
+    }
+}
+
+const PATIENCE: Duration = Duration::from_secs(2);
+const MAX_BYTES: usize = 32 << 20;
