@@ -1,59 +1,18 @@
-//! Each arrow of the stack: why this layer stands outside of that one. Time is paused.
-#![allow(clippy::unwrap_used, reason = "helpers of tests may panic, too")]
+//! Retry → Judge, at length: what the retry learns from the judge inside of it.
 
 use std::time::Duration;
 
 use buttress::classify::Profile;
-use buttress::core::{Backoff, Deadline, Jitter, Kind, Outcome};
+use buttress::core::{Deadline, Kind, Outcome};
 use buttress::judge::JudgeLayer;
-use buttress::retry::RetryLayer;
-use buttress_testkit::upstream::{Behaviour, Cut, Script, Upstream, provider};
+use buttress_testkit::upstream::{Behaviour, Cut, Upstream, provider};
 use bytes::Bytes;
 use http::{Request, Response};
-use http_body_util::{BodyExt, Full};
+use http_body_util::Full;
 use tokio::time::Instant;
 use tower::{BoxError, Layer, ServiceBuilder, ServiceExt};
 
-const BASE: Duration = Duration::from_millis(500);
-
-fn retry(profile: Profile) -> RetryLayer<Profile> {
-    RetryLayer::llm(profile).backoff(Backoff::exponential(BASE, BASE * 8).jitter(Jitter::None))
-}
-
-fn chat() -> Request<Full<Bytes>> {
-    let body = r#"{"model":"m","stream":true,"messages":[]}"#;
-    Request::post("/v1/chat/completions")
-        .body(Full::from(body))
-        .unwrap()
-}
-
-fn messages() -> Request<Full<Bytes>> {
-    let mut request = chat();
-    *request.uri_mut() = "/v1/messages".parse().unwrap();
-    request
-}
-
-fn plain() -> Request<Full<Bytes>> {
-    Request::post("/v1/chat/completions")
-        .body(Full::from("{}"))
-        .unwrap()
-}
-
-/// What came of the body: all of it, or what came before it broke off.
-async fn read<B>(response: Response<B>) -> (Response<()>, Vec<u8>, bool)
-where
-    B: http_body::Body<Data = Bytes> + Unpin,
-{
-    let (head, mut body) = response.into_parts();
-    let mut read = Vec::new();
-    loop {
-        match body.frame().await {
-            None => return (Response::from_parts(head, ()), read, true),
-            Some(Err(_)) => return (Response::from_parts(head, ()), read, false),
-            Some(Ok(frame)) => read.extend_from_slice(frame.data_ref().map_or(&[], |data| data)),
-        }
-    }
-}
+use crate::{BASE, chat, messages, plain, read, retry, upstream};
 
 /// Retry outside, judge inside: the order of the stack.
 async fn send(
@@ -67,12 +26,6 @@ async fn send(
         .service(upstream.service());
     Ok(read(stack.oneshot(request).await?).await)
 }
-
-fn upstream(behaviours: impl IntoIterator<Item = Behaviour>) -> Upstream {
-    Upstream::new(Script::sequence(behaviours))
-}
-
-// ===== Retry → Judge =====
 
 #[tokio::test(start_paused = true)]
 async fn retry_outside_judge_tries_a_stream_again_that_died_before_its_content() {
