@@ -16,6 +16,8 @@ enum Stratum {
     /// What several layers do with the runtime's clock, so that they do it alike. Stands on nobody.
     Runtime,
     Layer,
+    /// Keeps what one layer gives it where that layer need not know of, a server for instance. Holds the layer.
+    Store(&'static str),
     /// Re-exports all of the above.
     Facade,
     /// Stands beside the house and knows nobody, so that everybody's tests may lean on it.
@@ -35,6 +37,7 @@ fn stratum(member: &Member) -> Stratum {
         }
         "crates/body" => Stratum::Foundation(&["buttress-core"]),
         "crates/timer" => Stratum::Runtime,
+        "crates/idempotency-redis" => Stratum::Store("buttress-idempotency"),
         "crates/testkit" => Stratum::Testkit,
         FACADE => Stratum::Facade,
         dir if dir.starts_with("crates/") => Stratum::Layer,
@@ -49,6 +52,8 @@ fn may_depend(from: &Member, to: &Member, kind: DependencyKind) -> bool {
         (_, Stratum::Testkit) => kind == DependencyKind::Development,
         (Stratum::Foundation(known), Stratum::Foundation(_)) => known.contains(&to.name.as_str()),
         (Stratum::Layer, below) => matches!(below, Stratum::Foundation(_) | Stratum::Runtime),
+        (Stratum::Store(layer), Stratum::Layer) => to.name == layer,
+        (Stratum::Store(_), below) => matches!(below, Stratum::Foundation(_) | Stratum::Runtime),
         (Stratum::Facade, below) => below != Stratum::Facade,
         (Stratum::Foundation(_) | Stratum::Runtime, _) => false,
     }

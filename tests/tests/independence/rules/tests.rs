@@ -53,7 +53,11 @@ fn sound() -> House {
     ]
     .concat();
     let published = ["core", "sse", "classify", "body", "retry", "breaker"];
-    let published = published.map(|name| format!("buttress-{name}"));
+    let published = [published.as_slice(), &["idempotency", "idempotency-redis"]].concat();
+    let published: Vec<_> = published
+        .iter()
+        .map(|name| format!("buttress-{name}"))
+        .collect();
     let facade: Vec<_> = published
         .iter()
         .map(|name| (name.as_str(), Normal))
@@ -75,6 +79,11 @@ fn sound() -> House {
         member("crates/testkit", &[("tokio", Normal)]),
         member("crates/retry", &layer),
         member("crates/breaker", &layer),
+        member("crates/idempotency", &layer),
+        member(
+            "crates/idempotency-redis",
+            &[("buttress-core", Normal), ("buttress-idempotency", Normal)],
+        ),
         member(FACADE, &facade),
         member(
             "examples",
@@ -125,6 +134,18 @@ fn a_forbidden_edge_is_seen() {
         ("crates/retry", "examples", Development),
         ("crates/testkit", "crates/core", Normal),
         ("crates/testkit", "crates/core", Development),
+        ("crates/idempotency-redis", "crates/retry", Normal),
+        ("crates/idempotency-redis", "crates/retry", Development),
+        ("crates/idempotency-redis", "crates/testkit", Normal),
+        ("crates/idempotency-redis", FACADE, Development),
+        ("crates/idempotency", "crates/idempotency-redis", Normal),
+        (
+            "crates/idempotency",
+            "crates/idempotency-redis",
+            Development,
+        ),
+        ("crates/retry", "crates/idempotency-redis", Normal),
+        ("crates/body", "crates/idempotency-redis", Normal),
         (FACADE, "crates/testkit", Normal),
         ("tests", "examples", Development),
     ];
