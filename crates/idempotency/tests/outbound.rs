@@ -10,7 +10,10 @@ use http::{HeaderName, Method, Request};
 use tower::{Layer, ServiceExt, service_fn};
 
 /// What reaches the upstream: the key in the header, and the one in the extensions.
-async fn sent(layer: IdempotencyKeyLayer, request: Request<()>) -> (Option<String>, Option<String>) {
+async fn sent(
+    layer: IdempotencyKeyLayer,
+    request: Request<()>,
+) -> (Option<String>, Option<String>) {
     let upstream = service_fn(|request: Request<()>| async move {
         let header = request.headers().get("idempotency-key");
         let header = header.map(|value| value.to_str().unwrap().to_owned());
@@ -31,7 +34,10 @@ async fn a_call_gets_a_key_of_128_bits_in_header_and_extensions() {
         let (header, extension) = sent(IdempotencyKeyLayer::new(), post()).await;
         assert_eq!(header, extension);
         let key = header.unwrap();
-        assert!(key.len() == 32 && key.bytes().all(|digit| digit.is_ascii_hexdigit()), "{key}");
+        assert!(
+            key.len() == 32 && key.bytes().all(|digit| digit.is_ascii_hexdigit()),
+            "{key}"
+        );
         assert!(seen.insert(key));
     }
 }
@@ -39,12 +45,16 @@ async fn a_call_gets_a_key_of_128_bits_in_header_and_extensions() {
 #[tokio::test]
 async fn the_callers_key_is_not_overwritten() {
     let mut request = post();
-    request.headers_mut().insert("idempotency-key", "mine".parse().unwrap());
+    request
+        .headers_mut()
+        .insert("idempotency-key", "mine".parse().unwrap());
     let (header, extension) = sent(IdempotencyKeyLayer::new(), request).await;
     assert_eq!((header.as_deref(), extension), (Some("mine"), None));
 
     let mut request = post();
-    request.extensions_mut().insert(IdempotencyKey::new("a\"b").unwrap());
+    request
+        .extensions_mut()
+        .insert(IdempotencyKey::new("a\"b").unwrap());
     let (header, extension) = sent(IdempotencyKeyLayer::new().quoted(true), request).await;
     assert_eq!(header.as_deref(), Some("\"a\\\"b\""));
     assert_eq!(extension.as_deref(), Some("a\"b"));
@@ -55,7 +65,10 @@ async fn only_what_is_not_idempotent_by_itself_gets_one() {
     for method in [Method::GET, Method::PUT, Method::DELETE, Method::CONNECT] {
         let mut request = post();
         *request.method_mut() = method;
-        assert_eq!(sent(IdempotencyKeyLayer::new(), request).await, (None, None));
+        assert_eq!(
+            sent(IdempotencyKeyLayer::new(), request).await,
+            (None, None)
+        );
     }
 }
 

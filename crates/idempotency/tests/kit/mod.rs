@@ -25,6 +25,7 @@ pub(crate) struct Answer {
     pub(crate) head: Result<Response<()>, BoxError>,
     pub(crate) steps: Vec<Step>,
     pub(crate) reads: bool,
+    pub(crate) panics: bool,
 }
 
 impl Answer {
@@ -34,6 +35,7 @@ impl Answer {
             head: Ok(Response::new(())),
             steps: steps.into_iter().collect(),
             reads: true,
+            panics: false,
         }
     }
 
@@ -50,6 +52,12 @@ impl Answer {
     pub(crate) fn error(error: impl Into<BoxError>) -> Self {
         let mut answer = Self::new([]);
         answer.head = Err(error.into());
+        answer
+    }
+
+    pub(crate) fn panic() -> Self {
+        let mut answer = Self::new([]);
+        answer.panics = true;
         answer
     }
 
@@ -153,6 +161,7 @@ where
             if !answer.after.is_zero() {
                 tokio::time::sleep(answer.after).await;
             }
+            assert!(!answer.panics, "on purpose");
             let body = ScriptedBody::new(answer.steps);
             inside.bodies.lock().unwrap().push(body.handle());
             answer.head.map(|head| head.map(|()| body))
