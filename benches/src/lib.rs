@@ -24,6 +24,7 @@ pub mod measure;
 pub mod respond;
 pub mod retry;
 pub mod shape;
+pub mod stack;
 pub mod table;
 pub mod timeout;
 
@@ -40,5 +41,6 @@ pub fn cases() -> Vec<Case> {
     cases.extend(timeout::cases());
     cases.extend(deadline::cases());
     cases.extend(respond::cases());
+    cases.extend(stack::cases());
     cases
 }
