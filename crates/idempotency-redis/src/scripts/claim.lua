@@ -4,7 +4,8 @@
 local key = KEYS[1]
 local token = redis.call('HGET', key, 'token')
 if not token or token == ARGV[1] then
-    if not token then
+    -- Fields of whoever. Not unless there are any: after a first write a server does not ask whether it has memory left.
+    if not token and redis.call('EXISTS', key) == 1 then
         redis.call('DEL', key)
     end
     redis.call('HSET', key, 'token', ARGV[1])
