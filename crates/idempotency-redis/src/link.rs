@@ -121,7 +121,10 @@ impl Link {
                 }
                 Ok(up)
             }
-            Err(error) => Err((error.clone(), self.fail(error))),
+            Err(error) => {
+                let until = self.fail(&error);
+                Err((error, until))
+            }
         }
     }
 
@@ -143,12 +146,12 @@ impl Link {
             *state = State::Idle;
             drop(state);
             if let Some(error) = error {
-                self.fail(error.clone());
+                self.fail(error);
             }
         }
     }
 
-    fn fail(&self, error: RedisError) -> Instant {
+    fn fail(&self, error: &RedisError) -> Instant {
         let until = Instant::now() + PAUSE;
         let mut state = self.state();
         let was_down = matches!(&*state, State::Down { .. });
@@ -158,7 +161,7 @@ impl Link {
         };
         drop(state);
         if !was_down {
-            event::down(&error);
+            event::down(error);
         }
         until
     }

@@ -48,7 +48,8 @@ impl Server {
         for _ in 0..5 {
             let port = free_port();
             let Some(child) = spawn(port, &dir, &options) else {
-                writeln!(std::io::stderr(), "skipped: redis-server not found").unwrap();
+                let mut past_the_capture = std::io::stderr();
+                writeln!(past_the_capture, "skipped: redis-server not found").unwrap();
                 return None;
             };
             let options = options.clone();
