@@ -20,8 +20,12 @@ pin_project! {
     /// A body of the inner service that says why it fails, or an answer of ours in its place.
     ///
     /// Frames, the end and the size are forwarded as they are, as [`Bytes`]. An error ends a gRPC stream
-    /// with trailers in its place; into an event stream it brings an event first, if that has just ended
-    /// one, and then comes itself; then `None`.
+    /// with trailers in its place, and an event stream with an event in its place, if that has just ended
+    /// another. Anywhere else it comes itself; then `None`.
+    ///
+    /// An event stream does not break off behind the event: servers reset a connection at the error of a
+    /// body, and throw away what they have not written yet, which would be that very event. It is not taken
+    /// for whole: it has had an error, and not the terminator that its protocol asks for.
     ///
     /// # Cancel safety
     /// Dropping it drops the inner body.
@@ -38,7 +42,6 @@ pin_project! {
 /// What a body says last.
 pub(crate) enum Last {
     Text(Bytes),
-    Event(Bytes, BoxError),
     Error(BoxError),
     Trailers(Box<HeaderMap>),
 }
@@ -98,10 +101,6 @@ where
         Poll::Ready(match this.last.take() {
             None => None,
             Some(Last::Text(text)) => Some(Ok(Frame::data(text))),
-            Some(Last::Event(event, error)) => {
-                *this.last = Some(Last::Error(error));
-                Some(Ok(Frame::data(event)))
-            }
             Some(Last::Error(error)) => Some(Err(error)),
             Some(Last::Trailers(trailers)) => Some(Ok(Frame::trailers(*trailers))),
         })
@@ -117,9 +116,7 @@ where
     fn size_hint(&self) -> SizeHint {
         match (&self.inner, &self.last) {
             (Some(inner), _) => inner.size_hint(),
-            (None, Some(Last::Text(text) | Last::Event(text, _))) => {
-                SizeHint::with_exact(text.len() as u64)
-            }
+            (None, Some(Last::Text(text))) => SizeHint::with_exact(text.len() as u64),
             (None, _) => SizeHint::with_exact(0),
         }
     }

@@ -16,8 +16,8 @@ use crate::service::Respond;
 /// What happens, in order: an error of the inner service (of its call, or of its readiness) is read by its
 /// [`Outcome`] and becomes an answer: problem details for HTTP, a status for gRPC, which its own clients know
 /// by the content type of their requests. Answers pass. If a body fails that has begun, its client is told as
-/// well as its protocol allows: a gRPC stream ends with trailers; an event stream gets an event named `error`,
-/// if it has just ended one, and then breaks off; anything else breaks off.
+/// well as its protocol allows: a gRPC stream ends with trailers; an event stream with an event named `error`, if
+/// it has just ended another; anything else breaks off.
 ///
 /// | outcome | HTTP | gRPC | `Retry-After` |
 /// |---|---|---|---|

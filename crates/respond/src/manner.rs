@@ -20,7 +20,7 @@ use crate::render::trailers;
 pub(crate) enum Manner {
     /// It breaks off.
     Plain,
-    /// By an event, where one may stand: behind another, or before all of them.
+    /// By an event, where one may stand: behind another, or before all of them. It is the last.
     Events {
         boundary: Option<Boundary>,
         settings: Arc<Settings>,
@@ -84,7 +84,7 @@ impl Manner {
                 let event = settings
                     .profile
                     .error_event(&problem.outcome(), &problem.detail);
-                Last::Event(event.into(), error)
+                Last::Text(event.into())
             }
             Self::Grpc { settings } => {
                 Last::Trailers(Box::new(trailers(&settings.problem(&*error))))

@@ -1,4 +1,4 @@
-//! An HTTP client: reqwest, over HTTP/1.1.
+//! An HTTP client: reqwest, over HTTP/1.1 and HTTP/2.
 
 use serde_json::Value;
 
@@ -52,4 +52,26 @@ async fn an_open_circuit_says_when_to_come_back() {
     assert_eq!(answer.headers()["retry-after"], "2");
     let body = answer.text().await.unwrap();
     assert!(!body.contains("upstream.internal"), "{body}");
+}
+
+#[tokio::test]
+async fn an_event_stream_that_fails_ends_with_an_event_that_reaches_its_client() {
+    let (addr, _serving) = start().await;
+    let http1 = reqwest::Client::new();
+    let http2 = reqwest::Client::builder().http2_prior_knowledge();
+    for client in [http1, http2.build().unwrap()] {
+        // What is lost is lost by chance: more than one of them.
+        for _ in 0..10 {
+            let request = client
+                .post(format!("http://{addr}/test/Events"))
+                .header("content-type", "text/event-stream");
+            let answer = request.send().await.unwrap();
+            let events = answer.text().await.unwrap();
+            assert!(
+                events.starts_with("data: one\n\nevent: error\ndata: "),
+                "{events:?}"
+            );
+            assert!(events.ends_with("\n\n") && !events.contains("upstream.internal"));
+        }
+    }
 }

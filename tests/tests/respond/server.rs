@@ -57,6 +57,11 @@ async fn answer<B>(request: Request<B>) -> Result<Response<ScriptedBody>, BoxErr
     let steps = match request.uri().path() {
         "/test/Never" => std::future::pending().await,
         "/test/Stalls" => vec![message("one"), Step::Stall],
+        // Its source fails while the event before it may still be unwritten.
+        "/test/Events" => {
+            let silent = Failure::new(Outcome::IDLE_ELAPSED, "upstream.internal is silent");
+            vec![Step::data("data: one\n\n"), Step::Error(silent.into())]
+        }
         "/test/Left" => {
             let now = tokio::time::Instant::now().into_std();
             let left = current().map(|deadline: Deadline| deadline.remaining(now).as_millis());
