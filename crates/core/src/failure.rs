@@ -36,7 +36,7 @@ pub type BoxError = Box<dyn Error + Send + Sync>;
 pub struct Failure {
     outcome: Outcome,
     limit: Option<Duration>,
-    source: BoxError,
+    source: Option<BoxError>,
 }
 
 impl Failure {
@@ -46,7 +46,41 @@ impl Failure {
         Self {
             outcome,
             limit: None,
-            source: source.into(),
+            source: Some(source.into()),
+        }
+    }
+
+    /// An outcome alone, for an error that carries it as its own [source](Error::source): found there as
+    /// well as in front of it, and no allocation of its own.
+    ///
+    /// ```
+    /// use buttress_core::{BoxError, Failure, Kind, Outcome, find};
+    ///
+    /// #[derive(Debug)]
+    /// struct Closed(Failure);
+    /// # impl std::fmt::Display for Closed {
+    /// #     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+    /// #         f.write_str("closed for the day")
+    /// #     }
+    /// # }
+    ///
+    /// impl std::error::Error for Closed {
+    ///     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+    ///         Some(&self.0)
+    ///     }
+    /// }
+    ///
+    /// let error: BoxError = Closed(Failure::alone(Outcome::QUEUE_FULL)).into();
+    ///
+    /// assert!(find::<Closed>(&*error).is_some());
+    /// assert_eq!(find::<Failure>(&*error).map(|f| f.outcome().kind), Some(Kind::Unavailable));
+    /// ```
+    #[must_use]
+    pub const fn alone(outcome: Outcome) -> Self {
+        Self {
+            outcome,
+            limit: None,
+            source: None,
         }
     }
 
@@ -69,10 +103,13 @@ impl Failure {
         self.limit
     }
 
-    /// The concrete cause.
+    /// The concrete cause: the failure itself where it stands [alone](Self::alone).
     #[must_use]
-    pub fn into_source(self) -> BoxError {
-        self.source
+    pub fn into_source(mut self) -> BoxError {
+        match self.source.take() {
+            Some(source) => source,
+            None => self.into(),
+        }
     }
 }
 
@@ -89,7 +126,7 @@ impl fmt::Display for Failure {
 
 impl Error for Failure {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        Some(&*self.source)
+        Some(&**self.source.as_ref()?)
     }
 }
 
@@ -147,6 +184,17 @@ mod tests {
             "the outermost failure speaks first"
         );
         assert!(find::<std::fmt::Error>(&outer).is_none());
+    }
+
+    #[test]
+    fn a_failure_that_stands_alone_is_its_own_cause() {
+        let alone = Failure::alone(Outcome::QUEUE_FULL);
+        assert!(alone.source().is_none());
+        let cause = alone.into_source();
+        assert_eq!(
+            find::<Failure>(&*cause).map(Failure::outcome),
+            Some(Outcome::QUEUE_FULL)
+        );
     }
 
     #[test]
