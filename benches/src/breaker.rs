@@ -45,8 +45,7 @@ const PENDING: Scenario = Scenario {
     ..CLOSED
 };
 
-/// The first call fails, and from then on nobody gets through. A refusal of ours is a `Failure` and its source,
-/// in a box each.
+/// The first call fails, and from then on nobody gets through. A refusal of ours is an error in a box.
 const OPEN: Scenario = Scenario {
     name: "open",
     script: Script {
@@ -56,7 +55,7 @@ const OPEN: Scenario = Scenario {
     inner_calls: 0,
     target: Target {
         instructions: 100.0,
-        allocations: 2.0,
+        allocations: 1.0,
         clock_reads: Some(1.05),
     },
 };

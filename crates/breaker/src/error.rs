@@ -5,12 +5,17 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use buttress_core::{Failure, Outcome};
+
 /// The circuit is open: the call was refused, and nothing was sent.
 ///
+/// Its source is the [`Failure`] that says so to other layers: refusals are made by the thousand, and one in
+/// front of it would be another allocation.
+///
 /// The text may change.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct CircuitOpen {
-    retry_after: Duration,
+    failure: Failure,
     circuit: Option<Arc<str>>,
 }
 
@@ -18,7 +23,7 @@ impl CircuitOpen {
     #[inline]
     pub(crate) const fn new(retry_after: Duration) -> Self {
         Self {
-            retry_after,
+            failure: Failure::alone(Outcome::CIRCUIT_OPEN.after(retry_after)),
             circuit: None,
         }
     }
@@ -36,7 +41,10 @@ impl CircuitOpen {
     /// second at most; where the circuit is held open by hand it is the policy's open wait.
     #[must_use]
     pub const fn retry_after(&self) -> Duration {
-        self.retry_after
+        match self.failure.outcome().retry_after {
+            Some(wait) => wait,
+            None => Duration::ZERO,
+        }
     }
 
     /// The circuit's name, if it has one.
@@ -52,8 +60,26 @@ impl fmt::Display for CircuitOpen {
         if let Some(name) = self.circuit() {
             write!(f, "{name} ")?;
         }
-        write!(f, "open for another {:?}", self.retry_after)
+        write!(f, "open for another {:?}", self.retry_after())
     }
 }
 
-impl Error for CircuitOpen {}
+impl Error for CircuitOpen {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.failure)
+    }
+}
+
+impl Clone for CircuitOpen {
+    fn clone(&self) -> Self {
+        Self::new(self.retry_after()).of(self.circuit.as_ref())
+    }
+}
+
+impl PartialEq for CircuitOpen {
+    fn eq(&self, other: &Self) -> bool {
+        self.retry_after() == other.retry_after() && self.circuit == other.circuit
+    }
+}
+
+impl Eq for CircuitOpen {}

@@ -43,6 +43,7 @@ pub(crate) fn rejected(refusal: &CircuitOpen) {
     }
 }
 
+#[cold]
 fn say_rejected(refusal: &CircuitOpen) {
     tracing::debug!(
         target: TARGET,

@@ -5,7 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use buttress_core::{BoxError, Classify, Report, Verdict, Watch};
+use buttress_core::{BoxError, Classify, Outcome, Report, Verdict, Watch};
 use pin_project_lite::pin_project;
 
 use crate::permit::Permit;
@@ -30,8 +30,8 @@ pin_project! {
         Calling {
             #[pin]
             future: F,
-            // `None` once the call has ended.
-            permit: Option<Permit>,
+            // Settled, or with the response, once the call has ended.
+            permit: Permit,
             classify: C,
         },
         // `None` once it has been said.
@@ -45,16 +45,18 @@ impl<F, C> ResponseFuture<F, C> {
         Self {
             state: State::Calling {
                 future,
-                permit: Some(permit),
+                permit,
                 classify,
             },
         }
     }
 
     #[inline]
-    pub(crate) const fn refused(refusal: Option<BoxError>) -> Self {
+    pub(crate) const fn refused(refusal: BoxError) -> Self {
         Self {
-            state: State::Refused { refusal },
+            state: State::Refused {
+                refusal: Some(refusal),
+            },
         }
     }
 }
@@ -75,14 +77,9 @@ where
                 permit,
                 classify,
             } => match future.poll(cx) {
-                Poll::Ready(result) => {
-                    let permit = permit.take().expect(POLLED_AGAIN);
-                    Poll::Ready(settle(result, permit, classify))
-                }
+                Poll::Ready(result) => Poll::Ready(settle(result, permit.take(), classify)),
                 Poll::Pending => {
-                    if let Some(permit) = permit {
-                        permit.waiting();
-                    }
+                    permit.waiting();
                     Poll::Pending
                 }
             },
@@ -105,33 +102,39 @@ where
     C: Classify<T, E>,
     E: Into<BoxError>,
 {
-    match (classify.classify(result.as_ref()), result) {
-        (Verdict::Watch(watch), Ok(response)) if !permit.is_decided_at_head() => {
-            Ok(watch.attach(response, permit))
+    let response = match result {
+        Ok(response) => response,
+        Err(error) => {
+            let outcome = classify.classify(Err(&error)).at_head();
+            return Err(failed(error, permit, outcome));
         }
-        (verdict, Ok(mut response)) => {
-            let outcome = verdict.at_head();
-            if outcome.is_success() {
-                permit.succeed();
-            } else {
-                permit.report(outcome);
-                classify.leave(&mut response, outcome);
-            }
-            Ok(C::Watch::pass(response))
+    };
+    let outcome = match classify.classify(Ok(&response)) {
+        Verdict::Watch(watch) if !permit.is_decided_at_head() => {
+            return Ok(watch.attach(response, permit));
         }
-        (verdict, Err(error)) => {
-            permit.report(verdict.at_head());
-            Err(error.into())
-        }
+        verdict => verdict.at_head(),
+    };
+    if outcome.is_success() {
+        permit.succeed();
+        return Ok(C::Watch::pass(response));
     }
+    permit.report(outcome);
+    let mut response = response;
+    classify.leave(&mut response, outcome);
+    Ok(C::Watch::pass(response))
+}
+
+#[inline(never)] // what is worth inlining is to succeed
+fn failed(error: impl Into<BoxError>, permit: Permit, outcome: Outcome) -> BoxError {
+    permit.report(outcome);
+    error.into()
 }
 
 impl<F, C> fmt::Debug for ResponseFuture<F, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = match &self.state {
-            State::Calling {
-                permit: Some(_), ..
-            } => "calling",
+            State::Calling { permit, .. } if !permit.is_settled() => "calling",
             State::Refused { refusal: Some(_) } => "refused",
             State::Calling { .. } | State::Refused { .. } => "over",
         };

@@ -38,7 +38,7 @@ where
     K: Hash + Eq,
 {
     #[inline]
-    fn admit(&self, request: &Req) -> Result<Permit, CircuitOpen> {
+    fn admit(&self, request: &Req) -> Result<Permit, Box<CircuitOpen>> {
         self.map
             .with((self.key)(request), |circuit| circuit.acquire())
     }

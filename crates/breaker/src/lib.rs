@@ -75,7 +75,7 @@
 //! 16 bytes larger than the inner one, and holds a clone of the classifier (a closure that captures nothing:
 //! none; a profile: 40 bytes). Failures, slow calls, and the first successes after them take a lock for as
 //! long as it takes to sum up ten buckets, or to write down the latest calls of a window that counts calls.
-//! Open, a refusal reads the clock once and makes two small allocations, for the error.
+//! Open, a refusal reads the clock once and makes one small allocation, for the error.
 //!
 //! A circuit takes half a kilobyte per core of the machine, for 16 of them at most; one of many by key for
 //! four at most. Finding that one takes a read lock on one of 16 shards, and no allocation unless the key

@@ -34,6 +34,20 @@ impl Permit {
         }
     }
 
+    /// This permit, and one that is settled in its place.
+    #[inline]
+    pub(crate) const fn take(&mut self) -> Self {
+        Self {
+            stripe: self.stripe.take(),
+            admission: self.admission,
+            age: self.age,
+        }
+    }
+
+    pub(crate) const fn is_settled(&self) -> bool {
+        self.stripe.is_none()
+    }
+
     /// Only the head of the answer matters: it will have no body, or none that could be judged.
     pub(crate) const fn decide_at_head(&mut self) {
         self.age = self.age.head_only();
@@ -54,14 +68,9 @@ impl Permit {
     #[inline]
     pub(crate) fn waiting_at(&mut self, now: impl FnOnce() -> Instant) {
         if self.age.is_never_pending() {
-            self.first_waiting(now());
-        }
-    }
-
-    #[inline(never)]
-    fn first_waiting(&mut self, now: Instant) {
-        if let Some(stripe) = &self.stripe {
-            self.age = self.age.since(stripe.core().tick(now));
+            if let Some(stripe) = &self.stripe {
+                self.age = first_waiting(stripe, self.age, now);
+            }
         }
     }
 
@@ -101,12 +110,12 @@ impl Permit {
         if self.age.is_never_pending() {
             match stripe.count(self.admission) {
                 // What the window makes of it may come 63 calls late.
-                Some(before) if before % SAMPLE != SAMPLE - 1 => return,
-                Some(before) => return sample(stripe, before, now),
+                Some(count) if count % SAMPLE != 0 => return,
+                Some(count) => return sample(stripe, count, now),
                 None => {}
             }
         }
-        end(stripe, self.admission, &Outcome::SUCCESS, self.age, now());
+        succeed_slowly(stripe, self.admission, self.age, now);
     }
 
     /// The call has ended.
@@ -114,9 +123,14 @@ impl Permit {
         if outcome.is_success() {
             self.succeed_at(now);
         } else if let Some(stripe) = self.stripe.take() {
-            end(stripe, self.admission, outcome, self.age, now());
+            fail(stripe, self.admission, outcome, self.age, now());
         }
     }
+}
+
+#[inline(never)]
+fn first_waiting(stripe: &Stripe, age: Age, now: impl FnOnce() -> Instant) -> Age {
+    age.since(stripe.core().tick(now()))
 }
 
 #[cold]
@@ -124,11 +138,31 @@ impl Permit {
     clippy::needless_pass_by_value,
     reason = "dropped here, out of the way"
 )]
-fn sample(stripe: Arc<Stripe>, counted: u32, now: impl FnOnce() -> Instant) {
-    if counted >= HIGH_COUNT {
+fn sample(stripe: Arc<Stripe>, count: u32, now: impl FnOnce() -> Instant) {
+    if count >= HIGH_COUNT {
         stripe.core().with(now(), None, |_, _| {});
     } else {
         stripe.core().turn(now);
+    }
+}
+
+/// A success that takes time, or more than to be counted.
+#[inline(never)]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "dropped here, out of the way"
+)]
+fn succeed_slowly(
+    stripe: Arc<Stripe>,
+    admission: Admission,
+    age: Age,
+    now: impl FnOnce() -> Instant,
+) {
+    let now = now();
+    if age.is_never_pending() {
+        say(&stripe, admission, &Outcome::SUCCESS, age, now);
+    } else {
+        succeed_after(&stripe, admission, age, now);
     }
 }
 
@@ -137,12 +171,8 @@ fn sample(stripe: Arc<Stripe>, counted: u32, now: impl FnOnce() -> Instant) {
     clippy::needless_pass_by_value,
     reason = "dropped here, out of the way"
 )]
-fn end(stripe: Arc<Stripe>, admission: Admission, outcome: &Outcome, age: Age, now: Instant) {
-    if outcome.is_success() && !age.is_never_pending() {
-        succeed_after(&stripe, admission, age, now);
-    } else {
-        say(&stripe, admission, outcome, age, now);
-    }
+fn fail(stripe: Arc<Stripe>, admission: Admission, outcome: &Outcome, age: Age, now: Instant) {
+    say(&stripe, admission, outcome, age, now);
 }
 
 /// A success that has waited for something: there is time to read the clock.

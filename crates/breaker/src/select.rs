@@ -1,6 +1,7 @@
 //! Which circuit a request belongs to, and what is known of a request.
 
 use std::fmt;
+use std::time::Duration;
 
 use http::{Method, Request};
 
@@ -14,18 +15,23 @@ pub trait Select<Req>: sealed::Sealed {
     ///
     /// # Errors
     /// [`CircuitOpen`] if it does not.
-    fn admit(&self, request: &Req) -> Result<Permit, CircuitOpen>;
+    fn admit(&self, request: &Req) -> Result<Permit, Box<CircuitOpen>>;
 
-    /// Whether it is worth asking for a [`refusal`](Self::refusal): the common case in two instructions.
+    /// Whether it is worth asking how long to [`wait`](Self::wait): the common case in two instructions.
     #[inline]
     fn may_refuse(&self) -> bool {
         false
     }
 
-    /// The refusal that every request would get at this moment.
+    /// How long there is to wait, if every request would be refused at this moment.
     #[inline]
-    fn refusal(&self) -> Option<CircuitOpen> {
+    fn wait(&self) -> Option<Duration> {
         None
+    }
+
+    /// The refusal that says so.
+    fn refusal(&self, wait: Duration) -> Box<CircuitOpen> {
+        Box::new(CircuitOpen::new(wait))
     }
 
     /// A permit for what happens before there is a request, where that can be said of a circuit.
@@ -61,7 +67,7 @@ impl sealed::Sealed for Unkeyed {}
 
 impl<Req> Select<Req> for Unkeyed {
     #[inline]
-    fn admit(&self, _request: &Req) -> Result<Permit, CircuitOpen> {
+    fn admit(&self, _request: &Req) -> Result<Permit, Box<CircuitOpen>> {
         self.circuit.acquire()
     }
 
@@ -70,8 +76,12 @@ impl<Req> Select<Req> for Unkeyed {
         !self.circuit.is_closed()
     }
 
-    fn refusal(&self) -> Option<CircuitOpen> {
-        self.circuit.refusal()
+    fn wait(&self) -> Option<Duration> {
+        self.circuit.wait()
+    }
+
+    fn refusal(&self, wait: Duration) -> Box<CircuitOpen> {
+        self.circuit.core().refusal(wait)
     }
 
     fn admit_any(&self) -> Option<Permit> {

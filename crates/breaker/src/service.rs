@@ -2,8 +2,9 @@
 
 use std::fmt;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
-use buttress_core::{BoxError, Classify, Failure, Outcome, Report, Watch};
+use buttress_core::{BoxError, Classify, Report, Watch};
 use tower_service::Service;
 
 use crate::error::CircuitOpen;
@@ -31,15 +32,16 @@ use crate::select::{Expect, HttpRequest, Select, Unkeyed};
 /// Clones share the circuits, and each holds a clone of the inner service.
 ///
 /// # Errors
-/// [`CircuitOpen`] in a [`Failure`] if the call is refused: the inner service was not called. Those of the
-/// inner service otherwise.
+/// [`CircuitOpen`] if the call is refused: the inner service was not called. Behind it, as its source, is
+/// the [`Failure`](buttress_core::Failure) that other layers look for. Those of the inner service otherwise.
 pub struct CircuitBreaker<S, C, K = Unkeyed, R = HttpRequest> {
     inner: S,
     classify: C,
     circuits: K,
     requests: R,
-    /// What the next call is told: the service said that it was ready while the inner one may not be.
-    refusal: Option<CircuitOpen>,
+    /// How long the next call is told to wait: the service said that it was ready while the inner one may not
+    /// be.
+    refusal: Option<Duration>,
 }
 
 impl<S, C, K, R> CircuitBreaker<S, C, K, R> {
@@ -65,12 +67,6 @@ impl<S, C, K, R> CircuitBreaker<S, C, K, R> {
         &mut self.inner
     }
 
-    /// Tells the call what was promised.
-    #[cold]
-    fn refuse(&mut self) -> Option<BoxError> {
-        self.refusal.take().map(refused)
-    }
-
     /// The inner service, without its circuit.
     #[must_use]
     pub fn into_inner(self) -> S {
@@ -92,21 +88,18 @@ where
 
     #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        let promised = self.refusal.is_some();
         if self.circuits.may_refuse() {
-            if let Some(refusal) = self.circuits.refusal() {
-                self.refusal = Some(refusal);
+            if let Some(wait) = self.circuits.wait() {
+                self.refusal = Some(wait);
                 return Poll::Ready(Ok(()));
             }
         }
         match self.inner.poll_ready(cx) {
             // Who has been told that it is ready must not be told otherwise before the call.
-            Poll::Pending if promised => Poll::Ready(Ok(())),
+            Poll::Pending if self.refusal.is_some() => Poll::Ready(Ok(())),
             Poll::Pending => Poll::Pending,
             Poll::Ready(Ok(())) => {
-                if promised {
-                    self.refusal = None;
-                }
+                self.refusal = None;
                 Poll::Ready(Ok(()))
             }
             Poll::Ready(Err(error)) => {
@@ -121,12 +114,13 @@ where
 
     #[inline]
     fn call(&mut self, request: Req) -> Self::Future {
-        if self.refusal.is_some() {
-            return ResponseFuture::refused(self.refuse());
+        if let Some(wait) = self.refusal {
+            self.refusal = None;
+            return ResponseFuture::refused(refused(self.circuits.refusal(wait)));
         }
         let mut permit = match self.circuits.admit(&request) {
             Ok(permit) => permit,
-            Err(refusal) => return ResponseFuture::refused(Some(refused(refusal))),
+            Err(refusal) => return ResponseFuture::refused(refused(refusal)),
         };
         if !self.requests.expects_body(&request) {
             permit.decide_at_head();
@@ -136,10 +130,9 @@ where
 }
 
 #[cold]
-fn refused(refusal: CircuitOpen) -> BoxError {
+fn refused(refusal: Box<CircuitOpen>) -> BoxError {
     event::rejected(&refusal);
-    let outcome = Outcome::CIRCUIT_OPEN.after(refusal.retry_after());
-    Failure::new(outcome, refusal).into()
+    refusal
 }
 
 /// The clone is as good as new: nobody has promised it anything.

@@ -67,12 +67,15 @@ impl Shared {
 
     /// Lets a call through, or not. Reads the clock only if the circuit is not closed.
     #[inline]
-    pub(crate) fn acquire(&self) -> Result<Permit, CircuitOpen> {
+    pub(crate) fn acquire(&self) -> Result<Permit, Box<CircuitOpen>> {
         self.acquire_at(clock::now)
     }
 
     #[inline]
-    pub(crate) fn acquire_at(&self, now: impl FnOnce() -> Instant) -> Result<Permit, CircuitOpen> {
+    pub(crate) fn acquire_at(
+        &self,
+        now: impl FnOnce() -> Instant,
+    ) -> Result<Permit, Box<CircuitOpen>> {
         let stripe = Stripe::of_this_thread(&self.ways.stripes);
         let word = stripe.word();
         let admission = match word.admission() {
@@ -88,11 +91,12 @@ impl Shared {
         self.ways.core.word().is_closed()
     }
 
-    /// The refusal that a call would get now. Takes no lock, and no probe's place.
-    pub(crate) fn refusal(&self) -> Option<CircuitOpen> {
-        match self.ways.core.word() {
+    /// How long a call made now would have to wait, if it would be refused. Takes no lock, and no probe's
+    /// place.
+    pub(crate) fn wait(&self) -> Option<Duration> {
+        match self.core().word() {
             word if word.is_closed() => None,
-            word => self.ways.core.refusal(word, clock::now()),
+            word => self.core().left(word, clock::now()),
         }
     }
 

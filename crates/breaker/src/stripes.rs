@@ -52,7 +52,7 @@ impl Stripe {
         split(self.word.load(Ordering::Acquire)).0
     }
 
-    /// Counts a success, if that is all it does. Returns how many there were before it; `None` if the circuit
+    /// Counts a success, if that is all it does. Returns how many there are with it; `None` if the circuit
     /// itself has to be told, or the era of this call is over.
     #[inline]
     pub(crate) fn count(&self, admission: Admission) -> Option<u32> {
@@ -62,7 +62,7 @@ impl Stripe {
                 split(word).0.is_calm_for(admission).then(|| word + 1)
             })
             .ok()
-            .map(|word| split(word).1)
+            .map(|before| split(before + 1).1)
     }
 
     /// Takes what has been counted, and publishes `word`.

@@ -12,12 +12,14 @@ pub(crate) struct Age(NonZeroU32);
 
 /// The time that the other bits say is not a moment, but how long it took.
 const CONTENT: u32 = 1 << 31;
-/// The answer ends with its head: kept here, since there is room for a bit.
-const HEAD_ONLY: u32 = 1 << 30;
-/// Always set: no age is zero, and a permit that may be missing is no larger than one that is there.
-const MARK: u32 = 1;
 const MILLIS: u32 = (1 << 29) - 1;
-const MILLIS_SHIFT: u32 = 1;
+/// Below the time there is room for two bits. With nothing above them the call was never pending, which is
+/// asked most, and in one comparison.
+const MILLIS_SHIFT: u32 = 2;
+/// The answer ends with its head.
+const HEAD_ONLY: u32 = 1 << 1;
+/// Always set: no age is zero, and by a zero a future tells that there is no call.
+const MARK: u32 = 1;
 
 impl Age {
     pub(crate) const NEVER_PENDING: Self = Self::of(0, 0);
@@ -59,7 +61,7 @@ impl Age {
 
     #[inline]
     pub(crate) const fn is_never_pending(self) -> bool {
-        self.0.get() & !HEAD_ONLY == MARK
+        self.0.get() < 1 << MILLIS_SHIFT
     }
 
     /// Whether the call is pending, and nothing has come yet.

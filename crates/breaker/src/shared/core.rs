@@ -86,31 +86,40 @@ impl Core {
 
     /// Not closed: refuses without the lock while there is nothing to decide.
     #[cold]
-    pub(crate) fn ask(&self, word: Word, now: Instant) -> Result<Admission, CircuitOpen> {
-        match self.refusal(word, now) {
-            Some(refusal) => Err(refusal),
-            None => self
-                .with(now, None, |circuit, sample| circuit.admit(now, sample))
-                .map_err(|refusal| refusal.of(self.name())),
-        }
+    pub(crate) fn ask(&self, word: Word, now: Instant) -> Result<Admission, Box<CircuitOpen>> {
+        let left = match self.left(word, now) {
+            Some(left) => left,
+            None => {
+                let asked = self.with(now, None, |circuit, sample| circuit.admit(now, sample));
+                match asked {
+                    Ok(admission) => return Ok(admission),
+                    Err(refusal) => refusal.retry_after(),
+                }
+            }
+        };
+        Err(self.refusal(left))
     }
 
-    /// The refusal that a call would get now, unless it would be let through, or there is something to decide.
-    #[cold]
-    pub(crate) fn refusal(&self, word: Word, now: Instant) -> Option<CircuitOpen> {
+    /// The refusal of a call, with what is left to wait.
+    pub(crate) fn refusal(&self, left: Duration) -> Box<CircuitOpen> {
+        Box::new(CircuitOpen::new(left).of(self.name()))
+    }
+
+    /// How long calls are refused from now on, unless this one would be let through, or there is something
+    /// to decide.
+    pub(crate) fn left(&self, word: Word, now: Instant) -> Option<Duration> {
         let until = self.shut_until.load(Ordering::Relaxed);
         let left = until.saturating_sub(nanos_since(self.epoch, now));
         if left == 0 {
             return None;
         }
-        let left = if word.is_half_open() {
+        Some(if word.is_half_open() {
             Duration::from_nanos(left).min(PROBING)
         } else if until == u64::MAX {
             self.policy.open_wait
         } else {
             Duration::from_nanos(left)
-        };
-        Some(CircuitOpen::new(left).of(self.name()))
+        })
     }
 
     /// Turns the window, if a bucket is over, and says the [time](Self::millis).
