@@ -83,8 +83,16 @@ impl Calls {
         }
     }
 
-    pub(crate) fn ask(&self, call: &CallId) -> Asked<'_> {
+    /// Asks for a call. On the way it lets go of orphans that are older than `orphan_ttl`, of those that share a lock
+    /// with this call.
+    pub(crate) fn ask(&self, call: &CallId, orphan_ttl: Duration) -> Asked<'_> {
         let mut shard = self.shard(call);
+        if !shard.orphans.is_empty() {
+            let over = shard.take_over_age(Instant::now(), orphan_ttl);
+            drop(shard);
+            drop(over); // which cancels them: it may run anybody's code
+            shard = self.shard(call);
+        }
         let Some(running) = shard.running.get_mut(call) else {
             return Asked::Vacant(Vacant { shard, call: *call });
         };
@@ -167,17 +175,6 @@ impl Calls {
             drop(shard);
             drop(running);
         }
-    }
-
-    /// Lets go of orphans whose time is up: of those that share a lock with this call.
-    pub(crate) fn sweep(&self, call: &CallId, ttl: Duration, now: impl FnOnce() -> Instant) {
-        let mut shard = self.shard(call);
-        if shard.orphans.is_empty() {
-            return;
-        }
-        let over = shard.take_over_age(now(), ttl);
-        drop(shard);
-        drop(over); // which cancels them: it may run anybody's code
     }
 
     /// How many are under way.

@@ -9,7 +9,6 @@ use buttress_core::{BoxError, Classify, Watch};
 use http::request::Parts;
 use http::{Request, Response};
 use http_body::Body;
-use tokio::time::Instant;
 use tower_service::Service;
 
 use crate::call::{Call, CallBody};
@@ -236,11 +235,8 @@ fn find(
     if let Some(kept) = state.store.recall(&call) {
         return Ok(Place::Duplicate(Found::Kept(call, kept)));
     }
-    state
-        .calls
-        .sweep(&call, state.settings.orphan_ttl, Instant::now);
     let subscriber = |body, notes| Subscriber::new(body, notes, Arc::clone(state), call);
-    match state.calls.ask(&call) {
+    match state.calls.ask(&call, state.settings.orphan_ttl) {
         Asked::Joined(body, notes) => {
             let subscriber = subscriber(body, notes);
             if duplicates == Duplicates::Join {

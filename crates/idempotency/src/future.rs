@@ -106,7 +106,12 @@ impl<F, Q> ResponseFuture<F, Q> {
     /// A duplicate: its body is hashed before it gets anything. `None` trusts it.
     pub(crate) fn duplicate(body: Q, hashing: Option<Hashing>, found: Found) -> Self {
         let state = match hashing {
-            None => State::found(found),
+            None => {
+                if let Found::Running(subscriber) = &found {
+                    event::joined(subscriber.call());
+                }
+                State::found(found)
+            }
             hashing => State::Checking {
                 body,
                 hashing,

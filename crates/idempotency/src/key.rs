@@ -28,7 +28,22 @@ pub(crate) fn parse(value: &[u8], strict: bool) -> Result<Cow<'_, [u8]>, Malform
 }
 
 /// What bare keys are made of: UUIDs in all their spellings, and tokens.
-const fn is_bare(byte: &u8) -> bool {
+fn is_bare(byte: &u8) -> bool {
+    BARE[usize::from(*byte)]
+}
+
+/// A table: most keys are bare, and each byte of them is asked for.
+static BARE: [bool; 256] = {
+    let mut bare = [false; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        bare[byte as usize] = is_of_token(byte);
+        byte += 1;
+    }
+    bare
+};
+
+const fn is_of_token(byte: u8) -> bool {
     matches!(byte, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' | b':')
 }
 

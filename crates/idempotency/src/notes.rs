@@ -1,6 +1,7 @@
 //! What is known of a call that is under way.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use buttress_core::{Outcome, Report};
@@ -15,6 +16,7 @@ pub(crate) struct Notes {
     head: OnceLock<Head>,
     outcome: OnceLock<Outcome>,
     payload: Mutex<Payload>,
+    is_over: AtomicBool,
 }
 
 #[derive(Default)]
@@ -43,6 +45,16 @@ impl Notes {
 
     pub(crate) fn outcome(&self) -> Option<&Outcome> {
         self.outcome.get()
+    }
+
+    /// The call is no more among those that are under way.
+    pub(crate) fn set_over(&self) {
+        // Release, as whoever sees it relies on that.
+        self.is_over.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.is_over.load(Ordering::Acquire)
     }
 
     /// The request is known. Says whether anybody waits for that.

@@ -74,32 +74,36 @@ impl std::fmt::Debug for Scope {
     }
 }
 
-/// Hands out name and value of each credential, in one order whatever that of the headers is. Returns whether
-/// there are any.
+/// Hands out a mark and the values of each credential, in one order whatever that of the headers is. No value is a mark:
+/// they are control characters. Returns whether there are any.
 pub(crate) fn credentials(headers: &HeaderMap, uri: &Uri, mut part: impl FnMut(&[u8])) -> bool {
     let mut found: [Option<&HeaderValue>; CREDENTIALS.len()] = [None; CREDENTIALS.len()];
-    let mut any = false;
+    let (mut any, mut repeated) = (false, false);
     // One pass: a lookup for each would cost five hashes.
     for (name, value) in headers {
         if let Some(at) = CREDENTIALS.iter().position(|known| known == name) {
             if !value.is_empty() {
-                found[at] = Some(value);
+                repeated |= found[at].replace(value).is_some();
+                any = true;
             }
         }
     }
-    for (name, value) in CREDENTIALS.iter().zip(found) {
-        if value.is_some() {
+    for (mark, (name, value)) in (0..).zip(CREDENTIALS.iter().zip(found)) {
+        if let Some(value) = value {
+            part(&[mark]);
+            if !repeated {
+                part(value.as_bytes());
+                continue;
+            }
             for value in headers.get_all(name) {
-                part(name.as_str().as_bytes());
                 part(value.as_bytes());
             }
-            any = true;
         }
     }
     for parameter in uri.query().unwrap_or_default().split('&') {
         if let Some(key) = parameter.strip_prefix("key=") {
             if !key.is_empty() {
-                part(b"key");
+                part(&[PARAMETER]);
                 part(key.as_bytes());
                 any = true;
             }
@@ -107,6 +111,9 @@ pub(crate) fn credentials(headers: &HeaderMap, uri: &Uri, mut part: impl FnMut(&
     }
     any
 }
+
+/// The mark of the parameter `key`.
+const PARAMETER: u8 = 5;
 
 static CREDENTIALS: [HeaderName; 5] = [
     AUTHORIZATION,

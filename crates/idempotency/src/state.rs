@@ -92,8 +92,7 @@ impl State {
             }
         }
         let scope = name.get();
-        // One part more than any scope: no scope and key are another scope and key.
-        name.part(b"");
+        // The last part, always: no scope and key are another scope and key.
         name.part(key);
         Some(CallId::new(scope, name.get()))
     }

@@ -123,6 +123,7 @@ impl Drop for Ticket {
         if let Some(calls) = self.calls.upgrade() {
             calls.remove(&self.call, &self.notes);
         }
+        self.notes.set_over();
     }
 }
 
