@@ -2,6 +2,7 @@
 
 mod admission;
 mod bearing;
+mod look;
 mod state;
 mod wait;
 
@@ -11,11 +12,12 @@ use buttress_core::Outcome;
 
 use crate::error::CircuitOpen;
 use crate::policy::Policy;
-use crate::window::{Call, Counts, Tally};
+use crate::window::{Call, Tally};
 
 pub use admission::Admission;
 pub(crate) use admission::ERA_SHIFT;
 pub(crate) use bearing::Bearing;
+pub(crate) use look::PROBING;
 pub use state::CircuitState;
 pub(crate) use state::End;
 use state::{Probes, State};
@@ -34,7 +36,7 @@ use wait::OpenWait;
 ///          │                            its wait is over, and a call asks │ │ a probe failed,
 ///          │                                                              ▼ │ or its lease ran out
 ///          └────────────────────────────────────────────────────────── HalfOpen
-///                              all probes succeeded
+///                 all probes succeeded, be it after their lease
 /// ```
 ///
 /// Each change begins a new era, and every admission carries the number of its own: what a call of an earlier
@@ -100,22 +102,23 @@ impl Circuit {
     pub fn admit(&mut self, now: Instant, sample: f64) -> Result<Admission, CircuitOpen> {
         match self.state {
             // ## Open => HalfOpen
-            State::Open { until: Some(until) } if now >= until => {
+            State::Open {
+                until: Some(until), ..
+            } if now >= until => {
                 self.enter(State::HalfOpen(Probes::default()));
             }
             // ## HalfOpen => Open
             State::HalfOpen(probes) if probes.has_overrun(now) => {
-                self.open(Duration::ZERO, now, sample);
+                self.open(Duration::ZERO, Some(probes), now, sample);
             }
             _ => {}
         }
-        let lease = now.checked_add(self.policy.lease());
+        let lease = now.checked_add(self.wait.last().max(MIN_LEASE));
         let (era, allowed) = (self.era, self.policy.probes.get());
         match &mut self.state {
             State::Closed { .. } | State::ForcedClosed => Ok(Admission::call(era)),
             State::HalfOpen(probes) if probes.taken() < allowed => {
-                probes.under_way += 1;
-                probes.lease = lease;
+                probes.admit(lease);
                 Ok(Admission::probe(era))
             }
             _ => Err(CircuitOpen::new(self.left(now).unwrap_or_default())),
@@ -137,23 +140,18 @@ impl Circuit {
     ) {
         let bearing = Bearing::of(outcome, took, &self.policy);
         let slow = self.is_slow(took);
-        if !admission.is_of(self.era) {
-            return;
-        }
-        match &mut self.state {
-            State::Closed { .. } => self.count(bearing, slow, now, sample),
-            State::HalfOpen(probes) if admission.is_probe() => {
-                probes.under_way -= 1;
-                match bearing {
-                    Bearing::Neutral => {}
-                    Bearing::Success if !(slow && self.policy.opens_for_slow_calls()) => {
-                        self.probe_succeeded(now);
-                    }
-                    // ## HalfOpen => Open
-                    _ => self.open(bearing.least_wait(&self.policy), now, sample),
-                }
+        if !admission.is_probe() {
+            if admission.is_of(self.era) && matches!(self.state, State::Closed { .. }) {
+                self.count(bearing, slow, now, sample);
             }
-            _ => {}
+        } else if self.probes_of(admission).is_some_and(Probes::take_back) {
+            match bearing {
+                Bearing::Neutral => {}
+                Bearing::Success if !(slow && self.policy.opens_for_slow_calls()) => {
+                    self.probe_succeeded(admission, now);
+                }
+                _ => self.probe_failed(bearing, now, sample),
+            }
         }
     }
 
@@ -168,13 +166,14 @@ impl Circuit {
         now: Instant,
         sample: f64,
     ) -> Admission {
-        if !(admission.is_probe() && admission.is_of(self.era)) {
+        if !admission.is_probe() || self.probes_of(admission).is_none() {
             return admission;
         }
-        self.record(admission, &Outcome::SUCCESS, took, now, sample);
-        // Either this has begun a new era, or one of the other probes will: if by closing the circuit, the
+        // Either this begins a new era, or one of the other probes will: if by closing the circuit, the
         // call counts in it; if by opening it, nothing does.
-        Admission::call(admission.next_era())
+        let next = Admission::call(Admission::after(self.era));
+        self.record(admission, &Outcome::SUCCESS, took, now, sample);
+        next
     }
 
     /// Counts calls that have succeeded since the window last turned, all at once.
@@ -213,84 +212,6 @@ impl Circuit {
         self.close(now);
     }
 
-    /// Where it is. An open circuit whose wait is over stays open until a call asks.
-    #[must_use]
-    pub const fn state(&self) -> CircuitState {
-        match self.state {
-            State::Closed { .. } => CircuitState::Closed,
-            State::Open { .. } => CircuitState::Open,
-            State::HalfOpen(_) => CircuitState::HalfOpen,
-            State::ForcedClosed => CircuitState::ForcedClosed,
-            State::ForcedOpen => CircuitState::ForcedOpen,
-        }
-    }
-
-    /// What the window holds now. Nothing while the circuit is not closed.
-    #[must_use]
-    pub fn counts(&self, now: Instant) -> Counts {
-        self.tally.counts(now)
-    }
-
-    /// Failures since the last success.
-    #[must_use]
-    pub const fn consecutive_failures(&self) -> u32 {
-        self.consecutive
-    }
-
-    /// How long a call that is refused now should wait; `None` if it would be let through.
-    ///
-    /// Reading it takes no probe's place.
-    #[must_use]
-    pub fn left(&self, now: Instant) -> Option<Duration> {
-        match self.state {
-            State::Closed { .. } | State::ForcedClosed => None,
-            State::ForcedOpen | State::Open { until: None } => Some(self.policy.open_wait),
-            State::Open { until: Some(until) } => {
-                let left = until.saturating_duration_since(now);
-                (!left.is_zero()).then_some(left)
-            }
-            State::HalfOpen(probes) if probes.taken() < self.policy.probes.get() => None,
-            State::HalfOpen(probes) => {
-                let lease = probes.lease.map(|end| end.saturating_duration_since(now));
-                Some(lease.map_or(PROBING, |left| left.min(PROBING)))
-            }
-        }
-    }
-
-    /// Its policy.
-    #[must_use]
-    pub const fn policy(&self) -> &Policy {
-        &self.policy
-    }
-
-    /// The number of its era.
-    pub(crate) const fn era(&self) -> u32 {
-        self.era
-    }
-
-    /// Whether a success cannot change anything but the counts.
-    pub(crate) fn is_calm(&self, now: Instant) -> bool {
-        let counts = self.counts(now);
-        let rated = counts.calls >= self.policy.enough_calls();
-        self.consecutive == 0 && (rated || counts.failures == 0 && counts.slow == 0)
-    }
-
-    /// Until when calls are refused: `None` if one would be let through, or asks for it.
-    pub(crate) fn shut_until(&self) -> Option<End> {
-        match self.state {
-            State::Closed { .. } | State::ForcedClosed => None,
-            State::ForcedOpen => Some(End::Never),
-            State::Open { until } => Some(until.map_or(End::Never, End::At)),
-            State::HalfOpen(probes) if probes.taken() < self.policy.probes.get() => None,
-            State::HalfOpen(probes) => Some(probes.lease.map_or(End::Never, End::At)),
-        }
-    }
-
-    /// When there is something to [turn](Self::turn), in nanoseconds since the epoch.
-    pub(crate) fn turns_at(&self) -> u64 {
-        self.tally.turns_at()
-    }
-
     fn count(&mut self, bearing: Bearing, slow: bool, now: Instant, sample: f64) {
         let failed = match bearing {
             Bearing::Neutral => return,
@@ -307,7 +228,7 @@ impl Circuit {
         self.tally.record(Call { failed, slow }, now);
         let least = bearing.least_wait(&self.policy);
         if matches!(bearing, Bearing::OutOfQuota { .. }) {
-            self.open(least, now, sample); // ## Closed => Open
+            self.open(least, None, now, sample); // ## Closed => Open
         } else {
             self.evaluate(least, now, sample);
         }
@@ -315,7 +236,7 @@ impl Circuit {
 
     fn evaluate(&mut self, least_wait: Duration, now: Instant, sample: f64) {
         if matches!(self.state, State::Closed { .. }) && self.is_too_bad(now) {
-            self.open(least_wait, now, sample); // ## Closed => Open
+            self.open(least_wait, None, now, sample); // ## Closed => Open
         }
     }
 
@@ -345,12 +266,30 @@ impl Circuit {
         }
     }
 
-    fn probe_succeeded(&mut self, now: Instant) {
-        if let State::HalfOpen(probes) = &mut self.state {
+    /// Those that this one is among, if it still matters what becomes of it.
+    fn probes_of(&mut self, admission: Admission) -> Option<&mut Probes> {
+        match &mut self.state {
+            State::HalfOpen(probes) if admission.is_of(self.era) => Some(probes),
+            State::Open { lapsed, .. } if admission.next_era() == self.era => lapsed.as_mut(),
+            _ => None,
+        }
+    }
+
+    fn probe_succeeded(&mut self, admission: Admission, now: Instant) {
+        let needed = self.policy.probes.get();
+        if let Some(probes) = self.probes_of(admission) {
             probes.succeeded += 1;
-            if probes.succeeded == self.policy.probes.get() {
-                self.close(now); // ## HalfOpen => Closed
+            if probes.succeeded == needed {
+                self.close(now); // ## (HalfOpen | Open) => Closed
             }
+        }
+    }
+
+    fn probe_failed(&mut self, bearing: Bearing, now: Instant, sample: f64) {
+        match &mut self.state {
+            State::Open { lapsed, .. } => *lapsed = None, // it was open for this already
+            // ## HalfOpen => Open
+            _ => self.open(bearing.least_wait(&self.policy), None, now, sample),
         }
     }
 
@@ -359,7 +298,7 @@ impl Circuit {
         self.tally.turn(now); // what is absorbed from here on is of the present
     }
 
-    fn open(&mut self, at_least: Duration, now: Instant, sample: f64) {
+    fn open(&mut self, at_least: Duration, lapsed: Option<Probes>, now: Instant, sample: f64) {
         let closed_for = match self.state {
             State::Closed { since } => Some(now.saturating_duration_since(since)),
             _ => None,
@@ -367,6 +306,7 @@ impl Circuit {
         let wait = self.wait.next(&self.policy, closed_for, sample);
         self.enter(State::Open {
             until: now.checked_add(wait.max(at_least)),
+            lapsed,
         });
     }
 
@@ -378,8 +318,8 @@ impl Circuit {
     }
 }
 
-/// What a refused call is told while probes are under way: nobody knows how long they take.
-pub(crate) const PROBING: Duration = Duration::from_secs(1);
+/// An answer may take its time even where the open wait is short.
+const MIN_LEASE: Duration = Duration::from_secs(30);
 
 #[cfg(all(test, not(buttress_loom)))]
 mod tests;

@@ -5,7 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use buttress_core::{BoxError, Classify, Outcome, Report, Verdict, Watch};
+use buttress_core::{BoxError, Classify, Report, Verdict, Watch};
 use pin_project_lite::pin_project;
 
 use crate::permit::Permit;
@@ -77,7 +77,11 @@ where
                 permit,
                 classify,
             } => match future.poll(cx) {
-                Poll::Ready(result) => Poll::Ready(settle(result, permit.take(), classify)),
+                // Taken apart here, and not by who is told of either: a response is large to hand about.
+                Poll::Ready(Ok(response)) => {
+                    Poll::Ready(Ok(settle(response, permit.take(), classify)))
+                }
+                Poll::Ready(Err(error)) => Poll::Ready(Err(fail(error, permit.take(), classify))),
                 Poll::Pending => {
                     permit.waiting();
                     Poll::Pending
@@ -94,40 +98,36 @@ const POLLED_AGAIN: &str = "a future is not polled again after it has given its 
 /// panics, the permit is dropped.
 #[inline]
 fn settle<T, E, C>(
-    result: Result<T, E>,
+    mut response: T,
     permit: Permit,
     classify: &C,
-) -> Result<<C::Watch as Watch<T>>::Watched<Permit>, BoxError>
+) -> <C::Watch as Watch<T>>::Watched<Permit>
 where
     C: Classify<T, E>,
-    E: Into<BoxError>,
 {
-    let response = match result {
-        Ok(response) => response,
-        Err(error) => {
-            let outcome = classify.classify(Err(&error)).at_head();
-            return Err(failed(error, permit, outcome));
-        }
-    };
     let outcome = match classify.classify(Ok(&response)) {
         Verdict::Watch(watch) if !permit.is_decided_at_head() => {
-            return Ok(watch.attach(response, permit));
+            return watch.attach(response, permit);
         }
         verdict => verdict.at_head(),
     };
     if outcome.is_success() {
         permit.succeed();
-        return Ok(C::Watch::pass(response));
+    } else {
+        permit.report(outcome);
+        classify.leave(&mut response, outcome);
     }
-    permit.report(outcome);
-    let mut response = response;
-    classify.leave(&mut response, outcome);
-    Ok(C::Watch::pass(response))
+    C::Watch::pass(response)
 }
 
+/// As [`settle`], where there is no response.
 #[inline(never)] // what is worth inlining is to succeed
-fn failed(error: impl Into<BoxError>, permit: Permit, outcome: Outcome) -> BoxError {
-    permit.report(outcome);
+fn fail<T, E, C>(error: E, permit: Permit, classify: &C) -> BoxError
+where
+    C: Classify<T, E>,
+    E: Into<BoxError>,
+{
+    permit.report(classify.classify(Err(&error)).at_head());
     error.into()
 }
 

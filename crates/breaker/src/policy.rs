@@ -128,6 +128,11 @@ impl Policy {
 
     /// How many calls are let through to find out whether the upstream is back: all of them must succeed.
     /// Default: 1.
+    ///
+    /// They have as long as the circuit has just been open (hints and jitter not counted), and half a minute
+    /// at least: this lease begins with the first of those under way, and they share it. After that the
+    /// circuit opens again, if a call asks, for longer. A success that comes later still closes it, as long
+    /// as it is open: the probe may only have been slow.
     #[must_use]
     pub const fn probes(mut self, probes: NonZeroU32) -> Self {
         self.probes = probes;
@@ -165,11 +170,6 @@ impl Policy {
         self.slow_calls.is_some_and(|slow| slow.rate.is_some())
     }
 
-    /// How long a probe may take: after that it has failed, whatever became of it.
-    pub(crate) fn lease(&self) -> Duration {
-        self.open_wait.max(MIN_LEASE)
-    }
-
     /// How many calls make a rate.
     pub(crate) fn enough_calls(&self) -> u32 {
         let minimum = self.minimum_calls.get();
@@ -185,9 +185,6 @@ impl Default for Policy {
         Self::DEFAULT
     }
 }
-
-/// An answer may take its time even where the open wait is short.
-const MIN_LEASE: Duration = Duration::from_secs(30);
 
 // ===== impl SlowCalls =====
 

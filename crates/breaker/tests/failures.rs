@@ -347,3 +347,20 @@ async fn p6_a_probe_that_is_a_long_stream_closes_the_circuit_at_its_first_conten
     assert!(guarded.is_closed());
     assert_eq!(guarded.circuit().counts().failures, 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_upstream_that_takes_longer_than_a_lease_to_answer_is_found_again() {
+    for seconds in [20, 40, 100] {
+        let guarded = Guarded::always(Behaviour::server_error());
+        guarded.chats(5).await;
+        guarded.set(Behaviour::well().head_delay(SECOND * seconds));
+        let mut calls = JoinSet::new();
+        let start = Instant::now();
+        while !guarded.is_closed() {
+            assert!(start.elapsed() < SECOND * 600, "{seconds} s");
+            let call = guarded.service().oneshot(chat());
+            calls.spawn(async { see(call.await).await });
+            sleep(SECOND * 5).await;
+        }
+    }
+}

@@ -47,6 +47,8 @@ pub(super) enum State {
     Open {
         /// `None` past the end of time.
         until: Option<Instant>,
+        /// The probes of the era before, if their lease ran out: some may only be slow.
+        lapsed: Option<Probes>,
     },
     HalfOpen(Probes),
     ForcedClosed,
@@ -57,7 +59,7 @@ pub(super) enum State {
 pub(super) struct Probes {
     pub(super) under_way: u32,
     pub(super) succeeded: u32,
-    /// Until when the latest probe may take; `None` past the end of time.
+    /// Until when those under way may take: the lease of the first of them. `None` past the end of time.
     pub(super) lease: Option<Instant>,
 }
 
@@ -73,6 +75,23 @@ pub(crate) enum End {
 impl Probes {
     pub(super) const fn taken(&self) -> u32 {
         self.under_way + self.succeeded
+    }
+
+    /// Lets another one go.
+    ///
+    /// It extends nobody's lease: one that hangs would never be noticed while others come and go.
+    pub(super) fn admit(&mut self, lease: Option<Instant>) {
+        if self.under_way == 0 {
+            self.lease = lease;
+        }
+        self.under_way += 1;
+    }
+
+    /// Takes one back that has ended. `false` if none is out: it has been recorded already.
+    pub(super) fn take_back(&mut self) -> bool {
+        let left = self.under_way.checked_sub(1);
+        self.under_way = left.unwrap_or_default();
+        left.is_some()
     }
 
     pub(super) fn has_overrun(&self, now: Instant) -> bool {

@@ -33,6 +33,11 @@ impl OpenWait {
         self.last = wait.min(policy.max_open_wait);
         self.last.saturating_add(jitter(self.last, sample))
     }
+
+    /// The last wait, without jitter. Zero before the first.
+    pub(crate) const fn last(&self) -> Duration {
+        self.last
+    }
 }
 
 /// Up to a tenth, so that those who were shut out together do not all come back together. Added, since the

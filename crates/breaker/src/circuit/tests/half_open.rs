@@ -77,13 +77,112 @@ fn f2_p6_a_probe_that_hangs_has_failed_when_its_lease_runs_out() {
     assert_eq!(bench.admit(), None);
     assert_eq!(bench.state(), CircuitState::Open);
     bench.wait_until_it_asks();
+    let next = bench.admitted();
     bench.record(probe, BROKEN);
-    bench.call(WELL);
+    bench.record(next, WELL);
     assert_eq!(
         bench.state(),
         CircuitState::Closed,
         "nor does it matter later"
     );
+}
+
+#[test]
+fn the_lease_grows_with_the_waits() {
+    let mut bench = Bench::tripped(Policy::DEFAULT);
+    for lease in [30_000, 45_000, 67_500] {
+        bench.wait_until_it_asks();
+        let _hung = bench.admitted();
+        bench.pass(Duration::from_millis(lease - 1));
+        assert!(bench.admit().is_none());
+        assert_eq!(bench.state(), CircuitState::HalfOpen);
+        bench.pass(Duration::from_millis(1));
+        assert!(bench.admit().is_none());
+        assert_eq!(bench.state(), CircuitState::Open);
+    }
+}
+
+#[test]
+fn a_success_that_comes_after_the_lease_closes_it_while_it_is_open() {
+    let mut bench = Bench::tripped(Policy::DEFAULT);
+    bench.wait_until_it_asks();
+    let probe = bench.admitted();
+    bench.pass(30 * SECOND);
+    assert!(bench.admit().is_none());
+    bench.pass(10 * SECOND);
+    let call = bench.circuit.first_content(probe, None, bench.now, 0.0);
+    assert_eq!(bench.state(), CircuitState::Closed);
+    bench.record(call, BROKEN);
+    assert_eq!(
+        bench.circuit.consecutive_failures(),
+        1,
+        "it is of the new era"
+    );
+}
+
+#[test]
+fn of_several_probes_all_must_succeed_be_it_late() {
+    for late in [[WELL, WELL], [BROKEN, WELL], [WELL, BROKEN]] {
+        let mut bench = Bench::tripped(Policy::DEFAULT.probes(n(3)));
+        bench.wait_until_it_asks();
+        let probes = [bench.admitted(), bench.admitted(), bench.admitted()];
+        bench.record(probes[0], WELL);
+        bench.pass(30 * SECOND);
+        assert!(bench.admit().is_none());
+        let left = bench.left();
+        bench.record(probes[1], late[0]);
+        assert_eq!(bench.state(), CircuitState::Open);
+        bench.record(probes[2], late[1]);
+        if late == [WELL, WELL] {
+            assert_eq!(bench.state(), CircuitState::Closed);
+        } else {
+            assert_eq!(bench.left(), left, "nor is it open for longer");
+        }
+    }
+}
+
+#[test]
+fn f2_a_probe_that_hangs_is_noticed_however_many_others_come_and_go() {
+    let mut bench = Bench::tripped(Policy::DEFAULT.probes(n(2)));
+    bench.wait_until_it_asks();
+    let _hung = bench.admitted();
+    for _ in 0..2 {
+        bench.pass(10 * SECOND);
+        bench.call(Outcome::new(Kind::Invalid));
+    }
+    bench.pass(10 * SECOND);
+    assert!(bench.admit().is_none());
+    assert_eq!(bench.state(), CircuitState::Open);
+}
+
+#[test]
+fn a_lease_begins_anew_when_no_probe_is_under_way() {
+    let mut bench = Bench::tripped(Policy::DEFAULT);
+    bench.wait_until_it_asks();
+    bench.call(Outcome::new(Kind::Invalid));
+    bench.pass(20 * SECOND);
+    let probe = bench.admitted();
+    bench.pass(20 * SECOND);
+    assert!(bench.admit().is_none());
+    bench.record(probe, WELL);
+    assert_eq!(bench.state(), CircuitState::Closed);
+}
+
+#[test]
+fn an_outcome_that_is_recorded_twice_is_one() {
+    let mut bench = Bench::tripped(Policy::DEFAULT.probes(n(2)));
+    bench.wait_until_it_asks();
+    let probe = bench.admitted();
+    for _ in 0..2 {
+        bench.record(probe, Outcome::new(Kind::Invalid));
+    }
+    let probe = bench.admitted();
+    for _ in 0..2 {
+        bench.record(probe, WELL);
+        assert_eq!(bench.state(), CircuitState::HalfOpen);
+    }
+    bench.call(WELL);
+    assert_eq!(bench.state(), CircuitState::Closed);
 }
 
 #[test]
