@@ -46,9 +46,15 @@ use self::model::Place;
 /// ```
 ///
 /// # Credentials
-/// Taken off are `authorization`, `proxy-authorization`, `cookie`, `api-key`, `x-api-key`, `x-goog-api-key` and
-/// their like, all `x-amz-*` of a signature, whatever is marked [sensitive], credentials in the query (`key=`,
-/// `access_token=`, `X-Amz-Signature=`, …) and before the host.
+/// Nobody knows all the names that credentials have, so only those headers cross to another account that are
+/// known to hold none: what describes the body and the answer that is wanted (`content-*`, `accept*`,
+/// `user-agent`, `te`), versions (`anthropic-version`, `anthropic-beta`, `openai-beta`), what belongs to the call
+/// (`idempotency-key`, `x-request-id`, `traceparent`, `tracestate`, `baggage`, how long the caller waits) and,
+/// unless their names speak of a credential, `grpc-*`, `x-b3-*` and `x-stainless-*`. None of them crosses if it is
+/// marked [sensitive], and all others do only if you [say so](Self::keep_header).
+///
+/// Out of the query goes what one of the words in its name gives away (`key`, `token`, `sig`, `session`, …), and all
+/// of a presigned URL's; so does a user before the host. A credential in the path or in the body is not seen.
 ///
 /// # What it costs
 /// Nothing on a call that the primary serves. A model that stands in the body makes the tier wait for the whole
@@ -61,6 +67,7 @@ pub struct Rewrite {
     path: Option<PathAndQuery>,
     model: Option<(Place, String)>,
     headers: Vec<(HeaderName, HeaderValue)>,
+    kept: Vec<HeaderName>,
     max_body: usize,
 }
 
@@ -110,6 +117,7 @@ impl Rewrite {
             path: None,
             model: None,
             headers: Vec::new(),
+            kept: Vec::new(),
             max_body: Self::DEFAULT_MAX_BODY,
         }
     }
@@ -147,6 +155,14 @@ impl Rewrite {
         self
     }
 
+    /// Lets a header of the caller's cross to this tier, whatever it holds. Default: those that are known to hold
+    /// [no credential](Self#credentials).
+    #[must_use]
+    pub fn keep_header(mut self, name: HeaderName) -> Self {
+        self.kept.push(name);
+        self
+    }
+
     /// Sets `authorization: Bearer …`.
     ///
     /// # Errors
@@ -178,11 +194,12 @@ impl Rewrite {
             path,
             model,
             headers,
+            kept,
             max_body,
         } = self;
         let (mut head, mut body) = request.into_parts();
         if !same_account {
-            credentials::take_off(&mut head);
+            credentials::take_off(&mut head, &kept);
         }
         if let Some(path) = path {
             set_path(&mut head, path)?;
@@ -272,6 +289,7 @@ impl fmt::Debug for Rewrite {
             .field("base", &self.base)
             .field("model", &self.model.as_ref().map(|(_, model)| model))
             .field("headers", &names)
+            .field("kept", &self.kept)
             .field("max_body", &self.max_body)
             .finish_non_exhaustive()
     }

@@ -189,9 +189,14 @@ async fn no_credential_crosses_to_another_provider() {
         "x-goog-api-key",
         "x-amz-security-token",
         "openai-organization",
+        "x-litellm-api-key",
+        "x-nobody-has-heard-of",
+        "referer",
     ];
     let mut request = chat();
-    let uri = format!("https://user:{SECRET}@a.example/v1/chat/completions?alt=sse&key={SECRET}");
+    let uri = format!(
+        "https://user:{SECRET}@a.example/v1/chat/completions?alt=sse&key={SECRET};id_token={SECRET}"
+    );
     *request.uri_mut() = uri.parse().unwrap();
     for name in headers {
         let name = HeaderName::from_static(name);
@@ -199,9 +204,12 @@ async fn no_credential_crosses_to_another_provider() {
             .headers_mut()
             .insert(name, HeaderValue::from_static(SECRET));
     }
-    request
-        .headers_mut()
-        .insert("x-own", HeaderValue::from_static("kept"));
+    for name in ["x-own", "anthropic-version"] {
+        let name = HeaderName::from_static(name);
+        request
+            .headers_mut()
+            .insert(name, HeaderValue::from_static("kept"));
+    }
 
     let (a, b, c) = (down(), upstream([Behaviour::rate_limited()]), well());
     let key = |key: &str| {
@@ -210,6 +218,7 @@ async fn no_credential_crosses_to_another_provider() {
             .unwrap()
             .bearer(key)
             .unwrap()
+            .keep_header(HeaderName::from_static("x-own"))
     };
     let layer = layer()
         .tier(tier("b", &b).rewrite(key("sk-of-b")))
@@ -221,6 +230,7 @@ async fn no_credential_crosses_to_another_provider() {
         let call = only_call(upstream);
         assert_eq!(call.headers["authorization"], key);
         assert_eq!(call.headers["x-own"], "kept");
+        assert_eq!(call.headers["anthropic-version"], "kept");
         assert_eq!(
             call.uri,
             "https://b.example/openai/v1/chat/completions?alt=sse"

@@ -21,8 +21,8 @@ impl Scope {
         let headers = headers.filter(|(name, value)| credentials::is_header(name, value));
         credentials
             .extend(headers.map(|(name, value)| (name.as_str().as_bytes(), value.as_bytes())));
-        let query = head.uri.query().unwrap_or_default().split('&');
-        let query = query.filter(|pair| credentials::is_query(pair));
+        let query = head.uri.query().unwrap_or_default();
+        let query = credentials::pairs(query).filter(|pair| credentials::is_query(pair));
         credentials.extend(query.map(|pair| (&b"?"[..], pair.as_bytes())));
         let userinfo = head
             .uri
