@@ -62,6 +62,9 @@ impl CircuitKey {
     /// On whose account a request is made: `authorization`, `x-api-key`, `api-key`, `x-goog-api-key` and the
     /// parameter `key` of the query, as many as there are.
     ///
+    /// Of an `authorization` that signs the request (AWS Signature Version 4) the access key, region and service
+    /// count: the rest is another one for each request.
+    ///
     /// A layer with such a key sets
     /// [`single_credential`](crate::Policy::single_credential): then, and only then, what an upstream
     /// says of a credential counts for its circuit.
@@ -69,7 +72,15 @@ impl CircuitKey {
     pub fn credential<B>(request: &Request<B>) -> Self {
         let mut hasher = PROCESS.build_hasher();
         for name in &CREDENTIALS {
-            hash_values(request.headers(), name, &mut hasher);
+            let mut count = 0_u32;
+            for value in request.headers().get_all(name) {
+                match signed_by(value.as_bytes()) {
+                    Some(parts) => parts.for_each(|part| part.hash(&mut hasher)),
+                    None => value.as_bytes().hash(&mut hasher),
+                }
+                count += 1;
+            }
+            hasher.write_u32(count);
         }
         let query = request.uri().query().unwrap_or_default();
         for parameter in query.split('&') {
@@ -118,6 +129,17 @@ fn hash_values(headers: &HeaderMap, name: &HeaderName, hasher: &mut impl Hasher)
         count += 1;
     }
     hasher.write_u32(count);
+}
+
+/// On whose behalf a request is signed: `AWS4-HMAC-SHA256 Credential=KEY/DATE/REGION/SERVICE/aws4_request, …`
+/// without the date.
+fn signed_by(value: &[u8]) -> Option<impl Iterator<Item = &[u8]>> {
+    let signed = value.strip_prefix(b"AWS4-")?;
+    let mut parts = signed.split(|byte| matches!(byte, b' ' | b','));
+    let scope = parts.find_map(|part| part.strip_prefix(b"Credential="))?;
+    let mut parts = scope.split(|byte| *byte == b'/');
+    let key = parts.next().filter(|key| !key.is_empty())?;
+    Some(std::iter::once(key).chain(parts.skip(1)))
 }
 
 fn lower_case(text: &str) -> impl Iterator<Item = u8> {
@@ -186,6 +208,40 @@ mod tests {
             CircuitKey::credential(&to("https://other.example/?monkey=1")),
             none
         );
+    }
+
+    #[test]
+    fn who_signs_his_requests_has_one_credential_however_often_he_does() {
+        let signed = |scope: &str, signature: &str| {
+            let value = format!(
+                "AWS4-HMAC-SHA256 Credential={scope}/aws4_request, SignedHeaders=host, \
+                 Signature={signature}"
+            );
+            CircuitKey::credential(&with("authorization", &value))
+        };
+        let one = signed("AKIDEXAMPLE/20250101/us-east-1/bedrock", "aaaa");
+        assert_eq!(
+            one,
+            signed("AKIDEXAMPLE/20250102/us-east-1/bedrock", "bbbb")
+        );
+        for other in [
+            "AKIDOTHER/20250101/us-east-1/bedrock",
+            "AKIDEXAMPLE/20250101/eu-west-1/bedrock",
+            "AKIDEXAMPLE/20250101/us-east-1/s3",
+        ] {
+            assert_ne!(one, signed(other, "aaaa"), "{other}");
+        }
+        // What is not as it should be counts as it stands.
+        for broken in [
+            "AWS4-",
+            "AWS4-HMAC-SHA256 Credential=",
+            "AWS4-x Credentials=a/b",
+        ] {
+            let other = format!("{broken} ");
+            let [one, other] =
+                [broken, &other].map(|value| CircuitKey::credential(&with("authorization", value)));
+            assert_ne!(one, other, "{broken}");
+        }
     }
 
     #[test]
