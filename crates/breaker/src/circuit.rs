@@ -75,6 +75,8 @@ pub struct Circuit {
     era: u32,
     /// Failures without a success between them, in this era.
     consecutive: u32,
+    /// The latest moment until which the failures among them have asked to be left alone.
+    hinted: Option<Instant>,
     tally: Tally,
     wait: OpenWait,
 }
@@ -90,6 +92,7 @@ impl Circuit {
             state: State::Closed { since: epoch },
             era: 0,
             consecutive: 0,
+            hinted: None,
             tally: Tally::new(policy.window, epoch),
             wait: OpenWait::default(),
         }
@@ -109,7 +112,7 @@ impl Circuit {
             }
             // ## HalfOpen => Open
             State::HalfOpen(probes) if probes.has_overrun(now) => {
-                self.open(Duration::ZERO, Some(probes), now, sample);
+                self.open(Some(probes), now, sample);
             }
             _ => {}
         }
@@ -182,7 +185,7 @@ impl Circuit {
     /// happened after them.
     pub fn absorb(&mut self, successes: u32) {
         if successes > 0 && matches!(self.state, State::Closed { .. }) {
-            self.consecutive = 0;
+            self.end_row();
             self.tally.absorb(successes);
         }
     }
@@ -191,7 +194,7 @@ impl Circuit {
     pub fn turn(&mut self, now: Instant, sample: f64) {
         self.tally.turn(now);
         if self.counts(now).failures > 0 {
-            self.evaluate(Duration::ZERO, now, sample);
+            self.evaluate(now, sample);
         }
     }
 
@@ -216,7 +219,7 @@ impl Circuit {
         let failed = match bearing {
             Bearing::Neutral => return,
             Bearing::Success => {
-                self.consecutive = 0;
+                self.end_row();
                 false
             }
             Bearing::Failure { .. } => {
@@ -226,17 +229,30 @@ impl Circuit {
             Bearing::Throttled { .. } | Bearing::OutOfQuota { .. } => true,
         };
         self.tally.record(Call { failed, slow }, now);
-        let least = bearing.least_wait(&self.policy);
+        self.heed(bearing, now);
         if matches!(bearing, Bearing::OutOfQuota { .. }) {
-            self.open(least, None, now, sample); // ## Closed => Open
+            self.open(None, now, sample); // ## Closed => Open
         } else {
-            self.evaluate(least, now, sample);
+            self.evaluate(now, sample);
         }
     }
 
-    fn evaluate(&mut self, least_wait: Duration, now: Instant, sample: f64) {
+    fn end_row(&mut self) {
+        self.consecutive = 0;
+        self.hinted = None; // it takes calls again, whatever it has said
+    }
+
+    /// Keeps what a failure asks for, until the circuit opens: it need not be the last one that asks.
+    fn heed(&mut self, bearing: Bearing, now: Instant) {
+        let wait = bearing.least_wait(&self.policy);
+        if !wait.is_zero() {
+            self.hinted = self.hinted.max(now.checked_add(wait));
+        }
+    }
+
+    fn evaluate(&mut self, now: Instant, sample: f64) {
         if matches!(self.state, State::Closed { .. }) && self.is_too_bad(now) {
-            self.open(least_wait, None, now, sample); // ## Closed => Open
+            self.open(None, now, sample); // ## Closed => Open
         }
     }
 
@@ -289,7 +305,10 @@ impl Circuit {
         match &mut self.state {
             State::Open { lapsed, .. } => *lapsed = None, // it was open for this already
             // ## HalfOpen => Open
-            _ => self.open(bearing.least_wait(&self.policy), None, now, sample),
+            _ => {
+                self.heed(bearing, now);
+                self.open(None, now, sample);
+            }
         }
     }
 
@@ -298,14 +317,15 @@ impl Circuit {
         self.tally.turn(now); // what is absorbed from here on is of the present
     }
 
-    fn open(&mut self, at_least: Duration, lapsed: Option<Probes>, now: Instant, sample: f64) {
+    fn open(&mut self, lapsed: Option<Probes>, now: Instant, sample: f64) {
         let closed_for = match self.state {
             State::Closed { since } => Some(now.saturating_duration_since(since)),
             _ => None,
         };
         let wait = self.wait.next(&self.policy, closed_for, sample);
+        let until = now.checked_add(wait);
         self.enter(State::Open {
-            until: now.checked_add(wait.max(at_least)),
+            until: until.map(|until| self.hinted.map_or(until, |hinted| hinted.max(until))),
             lapsed,
         });
     }
@@ -313,7 +333,7 @@ impl Circuit {
     fn enter(&mut self, state: State) {
         self.state = state;
         self.era = Admission::after(self.era);
-        self.consecutive = 0;
+        self.end_row();
         self.tally.clear();
     }
 }

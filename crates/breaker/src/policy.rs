@@ -117,10 +117,19 @@ impl Policy {
     /// How long the circuit stays open at first, and at most. Default: 30 s, 300 s.
     ///
     /// The wait grows by half each time a probe fails, up to `max`, and begins anew once the circuit has been
-    /// closed for as long as it last was open. Jitter makes it up to a tenth longer. It is never shorter
-    /// than the upstream's hint, of which a day is believed.
+    /// closed for as long as the last one (hints and jitter not counted). Jitter makes it up to a tenth
+    /// longer. It does not end before the moment that the upstream has asked for in any failure since the last
+    /// success; of such a hint a day is believed.
+    ///
+    /// # Panics
+    /// At no wait, and at a `max` below the `first`. In a `const` it does not compile.
     #[must_use]
     pub const fn open_wait(mut self, first: Duration, max: Duration) -> Self {
+        assert!(!first.is_zero(), "a circuit that opens for no time is none");
+        assert!(
+            first.as_nanos() <= max.as_nanos(),
+            "the longest wait is no shorter than the first"
+        );
         self.open_wait = first;
         self.max_open_wait = max;
         self
@@ -140,7 +149,8 @@ impl Policy {
     }
 
     /// A caller that goes away after having waited so long for the first content has seen a failure; who
-    /// leaves sooner, or later, says nothing. `None`: never. Default: 30 s.
+    /// leaves sooner says nothing, and who leaves after it was content with the upstream so far. `None`: never.
+    /// Default: 30 s.
     #[must_use]
     pub const fn abandon_after(mut self, wait: Option<Duration>) -> Self {
         self.abandon_after = wait;
@@ -150,7 +160,7 @@ impl Policy {
     /// Whether all calls of this circuit carry the same credential. Default: no.
     ///
     /// Only then is it the circuit's business what the upstream says of a credential: with nothing left
-    /// of its quota the circuit opens at once, for as long as the upstream says, or else for the longest wait;
+    /// of its quota the circuit opens at once, for as long as the upstream says, and the longest wait at least;
     /// being throttled counts in the failure rate, though not as one of the failures in a row, and
     /// fails a probe. Otherwise neither counts.
     #[must_use]

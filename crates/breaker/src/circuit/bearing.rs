@@ -47,7 +47,8 @@ impl Bearing {
     pub(crate) fn least_wait(self, policy: &Policy) -> Duration {
         let wait = match self {
             Self::Failure { hint } | Self::Throttled { hint } => hint.unwrap_or_default(),
-            Self::OutOfQuota { hint } => hint.unwrap_or(policy.max_open_wait),
+            // A quota takes its time to come back, whatever a hint that is meant for a rate says.
+            Self::OutOfQuota { hint } => hint.unwrap_or_default().max(policy.max_open_wait),
             Self::Success | Self::Neutral => Duration::ZERO,
         };
         wait.min(MAX_HINT)

@@ -111,6 +111,12 @@ fn what_is_said_of_a_credential_counts_only_where_all_calls_carry_it() {
     let mut told = Bench::new(Policy::DEFAULT.single_credential(true));
     told.call(Outcome::new(Kind::OutOfQuota).after(3_600 * SECOND));
     assert_eq!(told.left(), 3_600 * SECOND);
+
+    for hint in [Duration::ZERO, SECOND] {
+        let mut misled = Bench::new(Policy::DEFAULT.single_credential(true));
+        misled.call(Outcome::new(Kind::OutOfQuota).after(hint));
+        assert_eq!(misled.left(), 300 * SECOND, "told {hint:?}");
+    }
 }
 
 #[test]

@@ -82,6 +82,32 @@ fn the_wait_is_never_shorter_than_the_upstreams_hint_of_which_a_day_is_believed(
 }
 
 #[test]
+fn it_need_not_be_the_last_failure_that_says_how_long_to_wait() {
+    let hinted = |seconds| Outcome::new(Kind::Overloaded).after(seconds * SECOND);
+    let mut bench = Bench::new(Policy::DEFAULT);
+    bench.calls([hinted(120), hinted(60)]);
+    bench.pass(10 * SECOND);
+    bench.calls([BROKEN; 3]);
+    assert_eq!(bench.left(), 110 * SECOND);
+
+    let mut bench = Bench::new(Policy::DEFAULT);
+    bench.calls([hinted(120), WELL]);
+    bench.trip();
+    assert_eq!(bench.left(), 30 * SECOND, "it has taken a call since");
+}
+
+#[test]
+fn a_probe_that_fails_is_heeded_too() {
+    let mut bench = Bench::tripped(Policy::DEFAULT);
+    bench.wait_until_it_asks();
+    bench.call(Outcome::new(Kind::Overloaded).after(900 * SECOND));
+    assert_eq!(bench.left(), 900 * SECOND);
+    bench.wait_until_it_asks();
+    bench.call(BROKEN);
+    assert!(bench.left() < 100 * SECOND, "once");
+}
+
+#[test]
 fn waits_without_end_are_waits_without_end() {
     let policy = Policy::DEFAULT.open_wait(Duration::MAX, Duration::MAX);
     let mut bench = Bench::tripped(policy);
@@ -91,11 +117,24 @@ fn waits_without_end_are_waits_without_end() {
 }
 
 #[test]
-fn without_a_wait_the_next_call_is_the_probe() {
-    let mut bench = Bench::new(Policy::DEFAULT.open_wait(Duration::ZERO, Duration::ZERO));
-    bench.calls([BROKEN; 5]);
+fn after_the_shortest_wait_there_is_one_probe_too() {
+    const LEAST: Duration = Duration::from_nanos(1);
+    let mut bench = Bench::tripped(Policy::DEFAULT.open_wait(LEAST, LEAST));
+    bench.pass(LEAST);
     assert!(bench.admit().is_some_and(Admission::is_probe));
     assert_eq!(bench.admit(), None, "and there is only one");
+}
+
+#[test]
+#[should_panic(expected = "a circuit that opens for no time is none")]
+fn no_open_wait_at_all_is_refused() {
+    let _ = Policy::DEFAULT.open_wait(Duration::ZERO, SECOND);
+}
+
+#[test]
+#[should_panic(expected = "the longest wait is no shorter than the first")]
+fn a_longest_wait_below_the_first_is_refused() {
+    let _ = Policy::DEFAULT.open_wait(30 * SECOND, SECOND);
 }
 
 #[test]
