@@ -1,5 +1,9 @@
-//! An HTTP client: reqwest, over HTTP/1.1 and HTTP/2.
+//! HTTP clients: reqwest over HTTP/1.1, and hyper's over HTTP/2 as well.
 
+use http::Request;
+use http_body_util::BodyExt;
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 
 use crate::server::start;
@@ -57,16 +61,18 @@ async fn an_open_circuit_says_when_to_come_back() {
 #[tokio::test]
 async fn an_event_stream_that_fails_ends_with_an_event_that_reaches_its_client() {
     let (addr, _serving) = start().await;
-    let http1 = reqwest::Client::new();
-    let http2 = reqwest::Client::builder().http2_prior_knowledge();
-    for client in [http1, http2.build().unwrap()] {
+    for http2_only in [false, true] {
+        let client = Client::builder(TokioExecutor::new())
+            .http2_only(http2_only)
+            .build_http();
         // What is lost is lost by chance: more than one of them.
         for _ in 0..10 {
-            let request = client
-                .post(format!("http://{addr}/test/Events"))
-                .header("content-type", "text/event-stream");
-            let answer = request.send().await.unwrap();
-            let events = answer.text().await.unwrap();
+            let request = Request::post(format!("http://{addr}/test/Events"))
+                .header("content-type", "text/event-stream")
+                .body(String::new());
+            let answer = client.request(request.unwrap()).await.unwrap();
+            let events = answer.into_body().collect().await.unwrap().to_bytes();
+            let events = std::str::from_utf8(&events).unwrap();
             assert!(
                 events.starts_with("data: one\n\nevent: error\ndata: "),
                 "{events:?}"
