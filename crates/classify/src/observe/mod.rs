@@ -111,9 +111,12 @@ impl Profile {
                 Reading::Call(Call::new(headers, failed.then(failure)))
             }
             _ if failed => Reading::Plain(Plain::ending(failure())),
-            _ if !is_readable(status, headers) => Reading::Plain(Plain::ending(Outcome::SUCCESS)),
-            (ContentType::Events, _) => Reading::Events(Events::new(*self)),
-            (ContentType::Frames, Dialect::Aws) => Reading::Frames(Frames::new(*self)),
+            (ContentType::Events, _) if is_readable(status, headers) => {
+                Reading::Events(Events::new(*self))
+            }
+            (ContentType::Frames, Dialect::Aws) if is_readable(status, headers) => {
+                Reading::Frames(Frames::new(*self))
+            }
             _ => Reading::Plain(Plain::ending(Outcome::SUCCESS)),
         }
     }
