@@ -25,14 +25,20 @@ use store::{Good, Key, Limits, Store};
 ///
 /// What is kept are answers of upstreams, not degraded ones, with a status from 200 to 299 (but 206), once they
 /// have come to their proper end: a stream with its terminator. Not kept are answers that say
-/// `cache-control: no-store` or `vary: *`, answers with trailers (as gRPC's), and those to `HEAD`. `set-cookie`
+/// `cache-control: no-store` or `vary: *` (or `private`, if one answer is for all), answers with trailers (as gRPC's), and those to `HEAD`. `set-cookie`
 /// and what belongs to a connection are left out. A kept answer says how old it is in `age`.
 ///
 /// # Keys
 /// The key is made from the head of the request; a request without one is not kept. Whatever the answer depends
 /// on must be part of it: a prompt is in the body, which is not seen here, so that the caller has to put something
-/// that stands for it into a header or an extension. The caller's credentials are part of every key by themselves, as
-/// a keyed hash, unless [`one_for_all`](Self::one_for_all) says otherwise.
+/// that stands for it into a header or an extension.
+///
+/// # Whose answer it is
+/// What one caller was answered is given to nobody else, unless [`one_for_all`](Self::one_for_all) says otherwise.
+/// Callers are told apart by what looks like a credential, in headers, in the query or before the host, together
+/// with the headers that name a user or an account; all of it as a keyed hash. Where nothing looks like a
+/// credential, nothing is kept and nothing given. Better than looks is what your application knows: see
+/// [`scope`](Self::scope).
 ///
 /// # Defaults
 ///
@@ -59,7 +65,7 @@ use store::{Good, Key, Limits, Store};
 pub struct LastGood {
     profile: Profile,
     key: Arc<dyn Fn(&Parts) -> Option<String> + Send + Sync>,
-    scoped: bool,
+    whose: Whose,
     limits: Limits,
     store: Arc<Store>,
 }
@@ -74,7 +80,7 @@ impl LastGood {
         Self {
             profile,
             key: Arc::new(key),
-            scoped: true,
+            whose: Whose::Credentials,
             limits: Limits::DEFAULT,
             store: Arc::default(),
         }
@@ -110,8 +116,35 @@ impl LastGood {
 
     /// Whether what one caller was answered is good for another, too. Default: not.
     #[must_use]
-    pub const fn one_for_all(mut self, yes: bool) -> Self {
-        self.scoped = !yes;
+    pub fn one_for_all(mut self, yes: bool) -> Self {
+        self.whose = if yes {
+            Whose::Everybodys
+        } else {
+            Whose::Credentials
+        };
+        self
+    }
+
+    /// Tells callers apart by this, in place of their credentials: a user, a tenant. `None`: the answer is neither
+    /// kept nor given.
+    ///
+    /// ```
+    /// use buttress_classify::Profile;
+    /// use buttress_fallback::LastGood;
+    ///
+    /// #[derive(Clone)]
+    /// struct User(String); // whom your authentication layer has found
+    ///
+    /// let feeds = LastGood::new(Profile::HTTP, |head| Some(head.uri.path().to_owned()))
+    ///     .scope(|head| head.extensions.get().map(|User(name)| name.clone()));
+    /// # let _ = feeds;
+    /// ```
+    #[must_use]
+    pub fn scope(
+        mut self,
+        scope: impl Fn(&Parts) -> Option<String> + Send + Sync + 'static,
+    ) -> Self {
+        self.whose = Whose::Says(Arc::new(scope));
         self
     }
 
@@ -149,7 +182,7 @@ impl LastGood {
         if !status.is_success()
             || status == StatusCode::PARTIAL_CONTENT
             || head.method == Method::HEAD
-            || forbids(response.headers())
+            || self.forbids(response.headers())
         {
             return None;
         }
@@ -161,27 +194,42 @@ impl LastGood {
     }
 
     fn key(&self, head: &Parts) -> Option<Key> {
-        let key = (self.key)(head)?;
-        let scope = if self.scoped {
-            Scope::of(head, self.store.secret())
-        } else {
-            Scope::ALL
+        let secret = self.store.secret();
+        let scope = match &self.whose {
+            Whose::Everybodys => Scope::ALL,
+            Whose::Credentials => Scope::of(head, secret)?,
+            Whose::Says(scope) => Scope::named(&scope(head)?, secret),
         };
+        let key = (self.key)(head)?;
         Some(Key { scope, key })
+    }
+
+    /// Whether the answer is not to be kept by anybody, or good for nobody else.
+    fn forbids(&self, headers: &HeaderMap) -> bool {
+        let says = |name, word: &str| {
+            headers.get_all(name).iter().any(|value| {
+                // `private` may name some headers. The whole answer is theirs then, too.
+                let words = value.as_bytes().split(|byte| matches!(byte, b',' | b'='));
+                words
+                    .map(<[u8]>::trim_ascii)
+                    .any(|one| one.eq_ignore_ascii_case(word.as_bytes()))
+            })
+        };
+        let for_all = matches!(self.whose, Whose::Everybodys);
+        says(CACHE_CONTROL, "no-store")
+            || (for_all && says(CACHE_CONTROL, "private"))
+            || says(VARY, "*")
     }
 }
 
-/// Whether the answer is not to be kept by anybody, or good for nobody else.
-fn forbids(headers: &HeaderMap) -> bool {
-    let says = |name, word: &str| {
-        headers.get_all(name).iter().any(|value| {
-            let words = value.as_bytes().split(|byte| *byte == b',');
-            words
-                .map(<[u8]>::trim_ascii)
-                .any(|one| one.eq_ignore_ascii_case(word.as_bytes()))
-        })
-    };
-    says(CACHE_CONTROL, "no-store") || says(VARY, "*")
+/// For whom an answer is good that was given to one.
+#[derive(Clone)]
+enum Whose {
+    /// Those who have the same credentials.
+    Credentials,
+    /// Those of whom the same is said.
+    Says(Arc<dyn Fn(&Parts) -> Option<String> + Send + Sync>),
+    Everybodys,
 }
 
 impl fmt::Debug for LastGood {

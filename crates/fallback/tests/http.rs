@@ -634,6 +634,7 @@ fn kept() -> LastGood {
     LastGood::new(Profile::OPENAI, |head| {
         head.uri.path_and_query().map(ToString::to_string)
     })
+    .one_for_all(true)
 }
 
 /// A primary that does these things, one after the other, and a store.
@@ -692,7 +693,7 @@ async fn a_kept_answer_grows_too_old() {
 
 #[tokio::test(start_paused = true)]
 async fn one_callers_answer_is_not_given_to_another() {
-    let kept = kept();
+    let kept = kept().one_for_all(false);
     let (layer, a) = with_kept([Behaviour::status(200), Behaviour::status(503)], &kept);
     let with_key = |key: &'static str| {
         let mut request = chat();
@@ -728,6 +729,69 @@ async fn one_callers_answer_is_not_given_to_another() {
             .status(),
         200
     );
+}
+
+/// What the second of two calls gets while only the first was served.
+async fn second(kept: LastGood, first: &[(&str, &str)], second: &[(&str, &str)]) -> u16 {
+    let (layer, a) = with_kept([Behaviour::status(200), Behaviour::status(503)], &kept);
+    let mut status = 0;
+    for headers in [first, second] {
+        let mut request = chat();
+        for (name, value) in headers {
+            let name = HeaderName::try_from(*name).unwrap();
+            request.headers_mut().insert(name, value.parse().unwrap());
+        }
+        status = send(&layer, &a, request).await.unwrap().status().as_u16();
+    }
+    status
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_to_nobody_known_is_neither_kept_nor_given() {
+    let scoped = || kept().one_for_all(false);
+    assert_eq!(second(scoped(), &[], &[]).await, 503);
+    let alice = [("x-forwarded-user", "alice")];
+    assert_eq!(second(scoped(), &alice, &alice).await, 503);
+
+    for header in ["xi-api-key", "x-litellm-api-key", "cf-access-jwt-assertion"] {
+        let [alice, mallory] = ["alice", "mallory"].map(|key| [(header, key)]);
+        assert_eq!(second(scoped(), &alice, &alice).await, 200, "{header}");
+        assert_eq!(second(scoped(), &alice, &mallory).await, 503, "{header}");
+        assert_eq!(second(scoped(), &alice, &[]).await, 503, "{header}");
+    }
+    // A proxy's key, and whom it speaks for.
+    let [alice, mallory] =
+        ["alice", "mallory"].map(|user| [("authorization", "proxy"), ("x-forwarded-user", user)]);
+    assert_eq!(second(scoped(), &alice, &alice).await, 200);
+    assert_eq!(second(scoped(), &alice, &mallory).await, 503);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_application_may_say_whose_an_answer_is() {
+    let by_user = || {
+        kept().scope(|head| {
+            let user = head.headers.get("x-forwarded-user")?;
+            Some(user.to_str().ok()?.to_owned())
+        })
+    };
+    let [alice, mallory] = ["alice", "mallory"].map(|user| [("x-forwarded-user", user)]);
+    assert_eq!(second(by_user(), &alice, &alice).await, 200);
+    assert_eq!(second(by_user(), &alice, &mallory).await, 503);
+    let key = [("authorization", "proxy")];
+    assert_eq!(second(by_user(), &key, &key).await, 503);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_private_answer_is_never_for_all() {
+    let private = || Behaviour::status(200).header("cache-control", "max-age=1, Private=\"x\"");
+    let kept = kept();
+    let (layer, a) = with_kept([private()], &kept);
+    send(&layer, &a, chat()).await.unwrap();
+    assert!(kept.is_empty());
+    let kept = kept.scope(|_| Some("alice".into()));
+    let (layer, a) = with_kept([private()], &kept);
+    send(&layer, &a, chat()).await.unwrap();
+    assert_eq!(kept.len(), 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -97,6 +97,25 @@ const STEMS: [&str; 10] = [
     "token",
 ];
 
+/// A name with one of these words in it speaks of an account or a person.
+const IDENTITY: [&str; 15] = [
+    "account",
+    "client",
+    "email",
+    "from",
+    "groups",
+    "identity",
+    "oidc",
+    "org",
+    "organization",
+    "principal",
+    "project",
+    "roles",
+    "subject",
+    "tenant",
+    "user",
+];
+
 /// All of a presigned URL's.
 const QUERY_PREFIXES: [&str; 2] = ["x-amz-", "x-goog-"];
 
@@ -135,6 +154,12 @@ pub(crate) fn is_header(name: &HeaderName, value: &HeaderValue) -> bool {
     value.is_sensitive() || (is_secret(name) && PASSES.binary_search(&name).is_err())
 }
 
+/// Whether a header says in whose name a request is made.
+pub(crate) fn is_identity(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    name != "user-agent" && has_word(name, &IDENTITY)
+}
+
 /// The pairs of a query, by either of the marks between them that are in use.
 pub(crate) fn pairs(query: &str) -> impl Iterator<Item = &str> {
     query.split(['&', ';'])
@@ -154,9 +179,12 @@ pub(crate) fn is_query(pair: &str) -> bool {
 
 /// Whether a name, in lower case, speaks of a credential.
 fn is_secret(name: &str) -> bool {
+    has_word(name, &WORDS) || STEMS.iter().any(|stem| name.contains(stem))
+}
+
+fn has_word(name: &str, sorted: &[&str]) -> bool {
     let mut words = name.split(|c: char| !c.is_ascii_alphanumeric());
-    words.any(|word| WORDS.binary_search(&word).is_ok())
-        || STEMS.iter().any(|stem| name.contains(stem))
+    words.any(|word| sorted.binary_search(&word).is_ok())
 }
 
 /// In lower case, with the words apart that are told by their capitals: `appKey`.

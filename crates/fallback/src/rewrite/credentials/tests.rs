@@ -2,7 +2,7 @@ use http::{HeaderName, HeaderValue, Request};
 use proptest::prelude::{Strategy, any, prop_assert, prop_assert_eq, proptest};
 use proptest::{collection, sample};
 
-use super::{PASSES, STEMS, WORDS, is_header, take_off};
+use super::{IDENTITY, PASSES, STEMS, WORDS, is_header, take_off};
 
 /// Seen at providers, gateways and proxies.
 const HEADERS: &str = "authorization proxy-authorization cookie cookie2 api-key apikey x-api-key \
@@ -63,8 +63,8 @@ const QUERY: [&str; 40] = [
 
 #[test]
 fn the_lists_are_sorted_and_in_lower_case() {
-    assert!(PASSES.is_sorted() && WORDS.is_sorted() && STEMS.is_sorted());
-    for name in PASSES.iter().chain(&WORDS).chain(&STEMS) {
+    assert!(IDENTITY.is_sorted() && PASSES.is_sorted() && WORDS.is_sorted() && STEMS.is_sorted());
+    for name in PASSES.iter().chain(&WORDS).chain(&STEMS).chain(&IDENTITY) {
         assert_eq!(*name, name.to_ascii_lowercase());
     }
 }
