@@ -1,12 +1,14 @@
 //! One line per request, written when all of it is over, however it ends.
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::body::Body;
+use buttress::core::BoxError;
+use buttress::fallback::ServedBy;
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 use http_body::{Body as _, Frame, SizeHint};
@@ -14,23 +16,56 @@ use tokio::time::Instant;
 use tracing::{Span, info, info_span};
 
 use crate::last_words::LastWords;
-use crate::respond::{Refusal, explain};
+use crate::respond::explain;
 
-/// How many calls upstream a request took; the stack's innermost service counts them.
+/// What becomes of a request on its way: told along its extensions, read when it is over.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Attempts(Arc<AtomicU32>);
+pub(crate) struct Course(Arc<Told>);
 
-impl Attempts {
-    /// Counts the call that is about to be made.
+#[derive(Debug, Default)]
+struct Told {
+    attempts: AtomicU32,
+    refusal: OnceLock<String>,
+    cut: OnceLock<String>,
+}
+
+impl Course {
+    /// That of this request.
+    pub(crate) fn of<B>(request: &Request<B>) -> Self {
+        request.extensions().get().cloned().unwrap_or_default()
+    }
+
+    /// Counts the call upstream that is about to be made; each upstream's innermost service does.
     pub(crate) fn count<B>(request: Request<B>) -> Request<B> {
-        if let Some(Self(made)) = request.extensions().get() {
-            made.fetch_add(1, Ordering::Relaxed);
+        if let Some(Self(told)) = request.extensions().get() {
+            told.attempts.fetch_add(1, Ordering::Relaxed);
         }
         request
     }
 
-    pub(crate) fn made(&self) -> u32 {
-        self.0.load(Ordering::Relaxed)
+    /// How many calls upstream it took.
+    pub(crate) fn attempts(&self) -> u32 {
+        self.0.attempts.load(Ordering::Relaxed)
+    }
+
+    /// There is no answer but ours, for this reason.
+    pub(crate) fn refuse(&self, error: &BoxError) {
+        self.0.refusal.get_or_init(|| explain(&**error));
+    }
+
+    /// The answer's body has broken off, whatever the client is told in its place.
+    pub(crate) fn cut(&self, error: &axum::Error) {
+        self.0.cut.get_or_init(|| explain(error));
+    }
+
+    /// Why it has.
+    pub(crate) fn why_cut(&self) -> Option<&str> {
+        self.0.cut.get().map(String::as_str)
+    }
+
+    /// Why the answer is ours.
+    pub(crate) fn refusal(&self) -> Option<&str> {
+        self.0.refusal.get().map(String::as_str)
     }
 }
 
@@ -43,8 +78,10 @@ pub(crate) struct Line {
     method: Method,
     path: String,
     began: Instant,
-    attempts: Attempts,
+    course: Course,
     head: Option<(StatusCode, Instant)>,
+    /// Who gave the answer, if others were asked than the first.
+    served_by: Option<String>,
     ending: Ending,
 }
 
@@ -55,12 +92,10 @@ enum Ending {
     Complete,
     /// The head said one thing, then the body broke off.
     Cut(String),
-    /// We answered ourselves.
-    Refused(String),
 }
 
 impl Line {
-    pub(crate) fn begin<B>(request: &Request<B>, attempts: Attempts) -> Self {
+    pub(crate) fn begin<B>(request: &Request<B>, course: Course) -> Self {
         static NUMBER: AtomicU64 = AtomicU64::new(1);
         let id = NUMBER.fetch_add(1, Ordering::Relaxed);
         Self {
@@ -68,8 +103,9 @@ impl Line {
             method: request.method().clone(),
             path: request.uri().path().escape_debug().to_string(),
             began: Instant::now(),
-            attempts,
+            course,
             head: None,
+            served_by: None,
             ending: Ending::ClientLeft,
         }
     }
@@ -79,17 +115,15 @@ impl Line {
         self.span.clone()
     }
 
-    pub(crate) fn refused(&mut self, refusal: &Refusal) {
-        self.ending = Ending::Refused(refusal.reason());
-    }
-
     /// Notes the head and follows the body to its end.
     pub(crate) fn follow(mut self, response: Response<Body>) -> Response<Body> {
         self.head = Some((response.status(), Instant::now()));
+        let served_by = response.extensions().get::<ServedBy>();
+        self.served_by = served_by.map(|by| by.name().to_owned());
         let bodiless = self.method == Method::HEAD || response.status() == StatusCode::NOT_MODIFIED;
         response.map(|inner| {
             let mut body = Followed {
-                inner: LastWords::new(inner),
+                inner: LastWords::new(inner, self.course.clone()),
                 line: self,
                 bodiless,
             };
@@ -107,11 +141,11 @@ impl Line {
 
 impl Drop for Line {
     fn drop(&mut self) {
-        let (outcome, error) = match &self.ending {
-            Ending::ClientLeft => ("client left", None),
-            Ending::Complete => ("complete", None),
-            Ending::Cut(error) => ("cut", Some(error)),
-            Ending::Refused(error) => ("refused", Some(error)),
+        let (outcome, error) = match (self.course.refusal(), &self.ending) {
+            (Some(why), _) => ("refused", Some(why)),
+            (None, Ending::ClientLeft) => ("client left", None),
+            (None, Ending::Complete) => ("complete", None),
+            (None, Ending::Cut(error)) => ("cut", Some(&**error)),
         };
         info!(
             target: "gateway",
@@ -119,7 +153,8 @@ impl Drop for Line {
             method = %self.method,
             path = %self.path,
             status = self.head.map(|(status, _)| status.as_u16()),
-            attempts = self.attempts.made(),
+            attempts = self.course.attempts(),
+            served_by = self.served_by,
             head_ms = self.head.map(|(_, at)| millis(at.duration_since(self.began))),
             total_ms = millis(self.began.elapsed()),
             outcome = %outcome,

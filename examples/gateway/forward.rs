@@ -1,6 +1,8 @@
 //! What of a message's head goes on: everything but what concerns one connection alone.
 
 use axum::body::Body;
+use buttress::body::ReplayBody;
+use buttress::heartbeat::ScannedBody;
 use http::header::{
     ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, HeaderMap, HeaderName,
     HeaderValue, TE, TRANSFER_ENCODING, UPGRADE,
@@ -9,6 +11,11 @@ use http::{Extensions, Method, Request, Response, Version};
 
 use crate::respond::Refusal;
 use crate::upstream::Upstream;
+
+/// What requests carry behind the heartbeats and the fallback.
+pub(crate) type Kept = ReplayBody<ScannedBody<Body>>;
+/// And behind the retries.
+pub(crate) type Sent = ReplayBody<Kept>;
 
 /// Fields that speak of one connection, whether `Connection` names them or not (RFC 9110 §7.6.1).
 ///
@@ -31,7 +38,7 @@ const OURS: &str = "x-buttress-";
 /// An answer's mark; in a request it can only be an attempt to forge one.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
-/// The request that the upstream gets.
+/// The request that the upstreams get.
 pub(crate) fn request(
     request: Request<Body>,
     upstream: &Upstream,
@@ -49,9 +56,10 @@ pub(crate) fn request(
             "no transfer coding but chunked is understood",
         ));
     }
-    head.uri = upstream
-        .locate(&head.method, &head.uri)
-        .ok_or(Refusal::bad_request("the request target names no resource"))?;
+    // Where it goes in the end, the upstream that is asked says: see `Upstream::aim`.
+    if upstream.locate(&head.method, &head.uri).is_none() {
+        return Err(Refusal::bad_request("the request target names no resource"));
+    }
 
     let trailers_wanted = accepts_trailers(&head.headers);
     strip_hop_by_hop(&mut head.headers);
@@ -175,7 +183,7 @@ mod tests {
             built.body(Body::empty()).unwrap(),
             &"http://up".parse().unwrap(),
         )?;
-        assert_eq!(sent.uri(), "http://up/a");
+        assert_eq!(sent.uri(), "/a");
         Ok(lines(sent.headers()))
     }
 

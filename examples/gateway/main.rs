@@ -13,6 +13,7 @@ mod circuits;
 mod client;
 mod demo;
 mod duration;
+mod fallback;
 mod forward;
 mod last_words;
 mod limit;
@@ -25,7 +26,6 @@ mod stack;
 mod upstream;
 
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use buttress::core::BoxError;
 use tracing::{error, info};
@@ -52,25 +52,23 @@ async fn main() -> ExitCode {
 /// Returns whether all that was in flight at the end could be finished.
 async fn run(args: Args) -> Result<bool, BoxError> {
     let signals = Signals::catch()?;
-    let (upstream, demo) = match args.upstreams.first() {
-        Some(first) => (first.clone(), None),
-        None => demo::start(args.seed)
-            .await
-            .map(|(url, demo)| (url, Some(demo)))?,
-    };
+    let mut upstreams = args.upstreams.clone();
+    let mut demo = None;
+    if upstreams.is_empty() {
+        let (scripted, server) = demo::start(args.seed).await?;
+        upstreams.push(scripted);
+        demo = Some(server);
+    }
     let listener = serve::bind(args.listen)?;
     banner::print(listener.local_addr()?, args.profile.name(), demo.is_none())?;
-    info!(target: "gateway", %upstream, profile = args.profile.name(), "ready");
+    info!(target: "gateway", upstream = %upstreams[0], profile = args.profile.name(), "ready");
     info!(target: "gateway", "{}", args.streams());
-    for waiting in args.upstreams.iter().skip(1) {
-        info!(target: "gateway", upstream = %waiting, "waits for a fallback");
-    }
-    let name = upstream.name().unwrap_or("upstream").to_owned();
-    let breaker = args.breaker(&name);
-    let gateway = Gateway {
-        upstream: Arc::new(upstream),
-        circuits: Board::new([(name, breaker.circuits())]),
-        stack: stack::stack(&args, breaker)?,
-    };
+    let (chain, circuits) = fallback::chain(&args, &upstreams)?;
+    let gateway = Gateway::new(
+        upstreams.swap_remove(0),
+        Board::new(circuits),
+        &respond::layer(args.profile),
+        stack::stack(&args, chain),
+    );
     Ok(serve::serve(listener, gateway.router(), signals, args.drain).await)
 }

@@ -3,21 +3,26 @@
 use axum::body::Body;
 use buttress::core::BoxError;
 use http::{Request, Response};
-use tower::ServiceBuilder;
 use tower::util::BoxCloneSyncService;
+use tower::{ServiceBuilder, filter::FilterLayer};
 
-use crate::access::Attempts;
+use crate::access::Course;
 use crate::args::{Args, Breaker};
-use crate::client::client;
-use crate::forward;
+use crate::client::Client;
+use crate::fallback::Chain;
+use crate::forward::{self, Kept, Sent};
+use crate::upstream::Upstream;
 
-/// The layers around the client, as one service.
+/// The layers around all upstreams, as one service.
 pub(crate) type Stack = BoxCloneSyncService<Request<Body>, Response<Body>, BoxError>;
+/// Those around one.
+pub(crate) type Tier = BoxCloneSyncService<Request<Kept>, Response<Body>, BoxError>;
 
-/// Outermost first. A new layer is a line here, at the place that its documentation names, and
+/// Outermost first. A new layer is a line here or in [`tier`], at the place that its documentation names, and
 /// its flags in [`Args`].
-pub(crate) fn stack(args: &Args, breaker: Breaker) -> Result<Stack, rustls::Error> {
+pub(crate) fn stack(args: &Args, chain: Chain) -> Stack {
     let streams = args.streams();
+    let Chain { fallback, primary } = chain;
     let service = ServiceBuilder::new()
         .map_response(|response: Response<_>| response.map(Body::new))
         .map_request(move |mut request: Request<Body>| {
@@ -25,12 +30,29 @@ pub(crate) fn stack(args: &Args, breaker: Breaker) -> Result<Stack, rustls::Erro
             request
         })
         .layer(streams.heartbeat())
+        .layer(args.timeout_budget())
+        .layer(fallback)
+        .service(primary);
+    BoxCloneSyncService::new(service)
+}
+
+/// One upstream; all of them share the retries' budget and the client.
+pub(crate) fn tier(
+    args: &Args,
+    upstream: Upstream,
+    breaker: Breaker,
+    client: Client<Sent>,
+) -> Tier {
+    let service = ServiceBuilder::new()
+        .map_response(|response: Response<_>| response.map(Body::new))
         .map_result(|answer: Result<_, BoxError>| Ok::<_, BoxError>(forward::response(answer?)?))
+        .layer(FilterLayer::new(move |request| upstream.aim(request)))
         .layer(args.retry())
+        .layer(args.budget_share())
         .layer(breaker)
         .layer(args.judge())
-        .layer(streams.timeout())
-        .map_request(Attempts::count)
-        .service(client(args.connect_timeout)?);
-    Ok(BoxCloneSyncService::new(service))
+        .layer(args.streams().timeout())
+        .map_request(Course::count)
+        .service(client);
+    BoxCloneSyncService::new(service)
 }

@@ -5,7 +5,9 @@ use std::fmt;
 use std::str::FromStr;
 
 use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{Method, Uri};
+use http::{Method, Request, Uri};
+
+use crate::respond::Refusal;
 
 /// An upstream as given by `--upstream`: `URL` or `NAME=URL`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +22,19 @@ pub(crate) struct Upstream {
 impl Upstream {
     pub(crate) fn name(&self) -> Option<&str> {
         self.name.as_deref()
+    }
+
+    /// The scheme, host and port that credentials belong to.
+    pub(crate) fn is_same_origin(&self, other: &Self) -> bool {
+        self.scheme == other.scheme && self.authority == other.authority
+    }
+
+    /// Sends a request here, whose target is the client's.
+    pub(crate) fn aim<B>(&self, mut request: Request<B>) -> Result<Request<B>, Refusal> {
+        *request.uri_mut() = self
+            .locate(request.method(), request.uri())
+            .ok_or(Refusal::bad_request("the request target names no resource"))?;
+        Ok(request)
     }
 
     /// Where a request for `target` goes: path and query byte for byte, everything else ours.
@@ -58,9 +73,10 @@ impl FromStr for Upstream {
             _ => (None, text),
         };
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-        if name.is_some_and(|name| name.is_empty() || !name.chars().all(plain)) {
+        let wrong = |name: &str| !(1..=32).contains(&name.len()) || !name.chars().all(plain);
+        if name.is_some_and(wrong) {
             return Err(InvalidUpstream(
-                "a name is made of letters, digits, `-`, `_` and `.`",
+                "a name is made of up to 32 letters, digits, `-`, `_` and `.`",
             ));
         }
         if url.contains('#') {

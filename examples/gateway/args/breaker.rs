@@ -4,15 +4,13 @@ use std::num::NonZeroU32;
 use std::str::FromStr;
 use std::time::Duration;
 
-use axum::body::Body;
-use buttress::body::ReplayBody;
 use buttress::breaker::{CircuitBreakerLayer, CircuitKey, Keyed, Policy};
 use buttress::classify::Profile;
 use buttress::core::Ratio;
-use buttress::heartbeat::ScannedBody;
 use http::Request;
 
 use crate::duration;
+use crate::forward::Sent;
 
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct BreakerArgs {
@@ -40,26 +38,27 @@ struct Share(Ratio);
 
 /// One circuit per credential.
 pub(crate) type Breaker = CircuitBreakerLayer<Profile, Keyed<KeyOf, CircuitKey>>;
-type KeyOf = fn(&Request<RequestBody>) -> CircuitKey;
-/// What requests carry behind the heartbeats and the retries.
-type RequestBody = ReplayBody<ScannedBody<Body>>;
+type KeyOf = fn(&Request<Sent>) -> CircuitKey;
 
 impl BreakerArgs {
-    /// The breaker in front of the upstream of this name.
-    pub(super) fn layer(&self, profile: Profile, upstream: &str) -> Breaker {
+    fn policy(&self) -> Policy {
         let Self {
             breaker_failures: Switch(failures),
             breaker_rate: Switch(rate),
             breaker_open,
         } = self;
-        let policy = Policy::DEFAULT
+        Policy::DEFAULT
             .consecutive_failures(*failures)
             .failure_rate(rate.map(|Share(rate)| rate))
             .open_wait(*breaker_open, breaker_open.saturating_mul(10))
             // What an unpaid bill says holds for its own credential, which has a circuit of its own.
-            .single_credential(failures.is_some() || rate.is_some());
+            .single_credential(failures.is_some() || rate.is_some())
+    }
+
+    /// The breaker in front of the upstream of this name.
+    pub(super) fn layer(&self, profile: Profile, upstream: &str) -> Breaker {
         CircuitBreakerLayer::http(profile)
-            .policy(policy)
+            .policy(self.policy())
             .name(upstream)
             .key(CircuitKey::credential as KeyOf)
     }
@@ -112,8 +111,7 @@ mod tests {
     fn policy(flags: &[&str]) -> Result<String, String> {
         let line = [&["gateway"], flags].concat();
         let args = Args::try_parse_from(line).map_err(|error| error.to_string())?;
-        let breaker = args.breaker("up");
-        Ok(format!("{:?}", breaker.circuits().overflow().policy()))
+        Ok(format!("{:?}", args.breaker.policy()))
     }
 
     #[test]

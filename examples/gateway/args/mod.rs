@@ -1,6 +1,7 @@
 //! The command line.
 
 mod breaker;
+pub(crate) mod fallback;
 mod streams;
 
 use std::collections::HashSet;
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use buttress::classify::Profile;
 use buttress::core::Backoff;
+use buttress::deadline::{BudgetShareLayer, TimeoutBudgetLayer};
 use buttress::judge::JudgeLayer;
 use buttress::retry::RetryLayer;
 use clap::builder::BoolishValueParser;
@@ -18,8 +20,11 @@ use clap::{ArgAction, CommandFactory as _, Parser};
 
 pub(crate) use self::breaker::Breaker;
 use self::breaker::BreakerArgs;
+use self::fallback::FallbackArgs;
+pub(crate) use self::fallback::{LARGER_MODEL, STATIC, StaticAnswer, names};
 use self::streams::{StreamArgs, Streams};
 use crate::duration;
+use crate::limit::Limit;
 use crate::log::Format;
 use crate::upstream::Upstream;
 
@@ -40,17 +45,25 @@ pub(crate) struct Args {
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
     pub(crate) listen: SocketAddr,
 
-    /// Where requests go; repeatable, in order of preference. The first one is used; the others are
-    /// checked and shown, and wait for a fallback between them
+    /// Where requests go; repeatable: each is asked if those before fail. The caller's credentials go to
+    /// the first one's origin only; the others' keys are NAME_API_KEY in the environment
     #[arg(long = "upstream", value_name = "URL|NAME=URL")]
     pub(crate) upstreams: Vec<Upstream>,
 
-    /// How to read the upstream's answers: openai, azure, anthropic, gemini, bedrock, mistral, groq,
+    /// How to read the upstreams' answers: openai, azure, anthropic, gemini, bedrock, mistral, groq,
     /// openrouter, vllm, grpc or generic
     #[arg(long, value_name = "NAME", default_value = "openai", value_parser = Profile::by_name)]
     pub(crate) profile: Profile,
 
-    /// Calls per request at most, the first one included
+    /// How long a request may take, all calls upstream included; each of these is told in
+    /// x-envoy-expected-rq-timeout-ms what is left. A client can shorten it, by that or grpc-timeout
+    #[arg(long, value_name = "D|off", default_value = "off")]
+    budget: Limit,
+
+    #[command(flatten)]
+    fallback: FallbackArgs,
+
+    /// Calls per request and upstream at most, the first one included
     #[arg(long, value_name = "N", default_value = "3", value_parser = at_least_one)]
     max_attempts: NonZeroU32,
 
@@ -74,7 +87,7 @@ pub(crate) struct Args {
 
     /// How much of a request's body is kept for a retry; a longer one goes out once
     #[arg(long, value_name = "BYTES", default_value_t = 16 << 20)]
-    max_replay: usize,
+    pub(crate) max_replay: usize,
 
     /// How long a stream is held back until its first content, so that one that dies before it can be
     /// retried; 0ms passes streams on at once
@@ -134,12 +147,32 @@ impl Args {
             ));
         }
         self.streams.check()?;
-        let mut names = HashSet::new();
-        let mut given = self.upstreams.iter().filter_map(Upstream::name);
-        match given.find(|name| !names.insert(*name)) {
+        let mut taken = HashSet::from([LARGER_MODEL.to_owned(), STATIC.to_owned()]);
+        match names(&self.upstreams).find(|name| !taken.insert(name.clone())) {
+            Some(twice) if twice == LARGER_MODEL || twice == STATIC => {
+                Err(format!("an upstream cannot be named `{twice}`"))
+            }
             Some(twice) => Err(format!("two upstreams are named `{twice}`")),
             None => Ok(()),
         }
+    }
+
+    /// The time of a request. Off, what a client says of its own still holds.
+    pub(crate) fn timeout_budget(&self) -> TimeoutBudgetLayer {
+        TimeoutBudgetLayer::new(self.budget.0.unwrap_or(Duration::MAX))
+    }
+
+    /// What each call gets of it: all that is left.
+    pub(crate) fn budget_share(&self) -> BudgetShareLayer {
+        BudgetShareLayer::all().announce(self.budget.0.is_some())
+    }
+
+    pub(crate) fn larger_model(&self) -> Option<&str> {
+        self.fallback.larger_model.as_deref()
+    }
+
+    pub(crate) fn static_answer(&self) -> Option<StaticAnswer> {
+        self.fallback.static_fallback.clone()
     }
 
     /// The retry layer as these flags want it.

@@ -21,15 +21,17 @@ const ERROR: &str = "data: {\"error\":{\"type\":\"server_error\",\"message\":\"m
 const CUTS: [Cut; 2] = [Cut::Close, Cut::Reset];
 
 #[tokio::test]
-async fn the_last_of_all_broken_streams_arrives_as_far_as_it_came() {
+async fn the_last_of_all_broken_streams_arrives_as_far_as_it_came_and_says_why_it_ends() {
     let upstream = RawServer::start(format!("{CHUNKED}8\r\n: ping\n\n\r\n")).await;
     let gateway = Gateway::before(upstream.url(), &[]).await;
     let answer = gateway.raw(REQUEST).await;
     assert!(answer.contains("x-buttress-attempts: 3\r\n"), "{answer:?}");
+    let (_, rest) = answer.split_once(": ping\n\n\r\n").unwrap();
     assert!(
-        answer.ends_with(": ping\n\n\r\n"),
-        "no last chunk: {answer:?}"
+        rest.contains("\r\nevent: error\ndata: {\"error\":"),
+        "{rest:?}"
     );
+    assert!(rest.ends_with("}\n\n\r\n"), "no last chunk: {answer:?}");
 }
 
 #[tokio::test]
@@ -116,6 +118,8 @@ async fn a_stream_that_dies_after_content_is_reset_for_a_client_of_http_2() {
         }
         assert_eq!(read, [ROLE, TEXT].concat().as_bytes());
         cut(call, how);
+        let last = soon(body.frame()).await.unwrap().unwrap();
+        assert!(last.into_data().unwrap().starts_with(b"event: error\n"));
         let error = soon(body.frame()).await.unwrap().unwrap_err();
         let source = std::error::Error::source(&error).unwrap();
         let reset = source.downcast_ref::<h2::Error>().unwrap();

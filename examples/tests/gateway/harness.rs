@@ -88,11 +88,17 @@ impl Gateway {
 
     /// With these flags alone, on a port of its own.
     pub(crate) async fn start(flags: &[&str]) -> Self {
+        Self::start_in(flags, &[]).await
+    }
+
+    /// The same, with these variables in its environment.
+    pub(crate) async fn start_in(flags: &[&str], variables: &[(&str, &str)]) -> Self {
         // Into a file, because a pipe that nobody reads stops the writer.
         let log = Log::new();
         let mut child = command()
             .args(["--listen", "127.0.0.1:0"])
             .args(flags)
+            .envs(variables.iter().copied())
             .stdout(Stdio::piped())
             .stderr(File::create(&log.0).unwrap())
             .kill_on_drop(true)

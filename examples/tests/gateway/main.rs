@@ -10,6 +10,7 @@ mod bodies;
 mod circuits;
 mod demo;
 mod failing;
+mod fallback;
 mod flags;
 mod harness;
 mod heads;

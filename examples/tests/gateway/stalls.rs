@@ -107,7 +107,11 @@ async fn a_stream_that_stalls_before_its_content_is_tried_again() {
 #[tokio::test]
 async fn a_stream_that_stalls_after_content_is_cut_at_its_idle_limit() {
     let (read, log, upstream) = cut(stalling(), &["--idle", "150ms"]).await;
-    assert_eq!(read, TEXT);
+    let why = read.strip_prefix(TEXT).unwrap();
+    assert!(
+        why.starts_with("event: error\n") && why.contains("timeout_error"),
+        "{why}"
+    );
     assert!(log.contains("limit=\"idle\""), "{log}");
     assert_eq!(upstream.counts().calls, 1);
 }
