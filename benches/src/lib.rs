@@ -15,9 +15,10 @@
 pub mod bench;
 pub mod breaker;
 pub mod case;
-pub mod fallback;
 pub mod deadline;
+pub mod fallback;
 pub mod heartbeat;
+pub mod idempotency;
 pub mod inner;
 pub mod judge;
 pub mod measure;
@@ -41,6 +42,7 @@ pub fn cases() -> Vec<Case> {
     cases.extend(timeout::cases());
     cases.extend(deadline::cases());
     cases.extend(respond::cases());
+    cases.extend(idempotency::cases());
     cases.extend(stack::cases());
     cases
 }

@@ -45,10 +45,10 @@ pin_project! {
     enum State<F, Q> {
         // Not deduplicated.
         Plain { #[pin] future: F },
-        // The body of a duplicate is hashed.
-        Checking { body: Q, hashing: Option<Hashing>, found: Option<Found> },
+        // The body of a duplicate is hashed. Boxed: most requests are none, and every layer moves them.
+        Checking { body: Q, hashing: Option<Box<Hashing>>, found: Option<Found> },
         // The first's payload is waited for.
-        Comparing { subscriber: Option<Subscriber>, shown: Shown },
+        Comparing { subscriber: Option<Subscriber>, shown: Box<Shown> },
         // The head is waited for.
         Waiting { subscriber: Option<Subscriber> },
         Replaying { call: CallId, kept: Arc<Stored> },
@@ -112,9 +112,9 @@ impl<F, Q> ResponseFuture<F, Q> {
                 }
                 State::found(found)
             }
-            hashing => State::Checking {
+            Some(hashing) => State::Checking {
                 body,
-                hashing,
+                hashing: Some(Box::new(hashing)),
                 found: Some(found),
             },
         };
@@ -179,7 +179,7 @@ where
                     // ## Checking => Comparing
                     Found::Running(subscriber) => State::Comparing {
                         subscriber: Some(subscriber),
-                        shown,
+                        shown: Box::new(shown),
                     },
                     // ## Checking => Replaying
                     Found::Kept(_, kept) if !kept.fingerprint().fits(&shown) => {
@@ -231,7 +231,7 @@ where
 /// Reads the body of a duplicate to its end. Nobody else will.
 fn poll_shown<Q>(
     body: &mut Q,
-    hashing: &mut Option<Hashing>,
+    hashing: &mut Option<Box<Hashing>>,
     cx: &mut Context<'_>,
 ) -> Poll<Result<Shown, BoxError>>
 where
