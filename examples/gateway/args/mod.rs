@@ -46,7 +46,7 @@ pub(crate) struct Args {
     pub(crate) listen: SocketAddr,
 
     /// Where requests go; repeatable: each is asked if those before fail. The caller's credentials go to
-    /// the first one's origin only; the others' keys are NAME_API_KEY in the environment
+    /// the first one's origin only; the others' keys are `NAME_API_KEY` in the environment
     #[arg(long = "upstream", value_name = "URL|NAME=URL")]
     pub(crate) upstreams: Vec<Upstream>,
 
