@@ -14,8 +14,9 @@ use crate::term::Term;
 pin_project! {
     /// A response body that ends with the time of its call.
     ///
-    /// What has arrived is handed on first, however late it is asked for; only when there is nothing to
-    /// hand on is the time looked at. Once it is up: an error ([`DeadlineExceeded`] or [`ShareExceeded`] in
+    /// What has arrived is handed on first, however late it is asked for: 16 frames at most after the time is up,
+    /// so that no reader is too slow to meet the end of a stream that has none. Then, or as soon as there is
+    /// nothing to hand on: an error ([`DeadlineExceeded`] or [`ShareExceeded`] in
     /// a [`Failure`]), the inner body is dropped, and then `None`. Frames, the end and the size are forwarded
     /// as they are.
     ///
@@ -61,8 +62,16 @@ where
         };
         match this.term.within(|| inner.poll_frame(cx)) {
             Poll::Ready(Some(Ok(frame))) => {
-                if frame.data_ref().is_some_and(Buf::has_remaining) {
-                    this.term.has_begun();
+                if let Some(data) = frame.data_ref() {
+                    if data.has_remaining() {
+                        this.term.has_begun();
+                    }
+                    let inner = this.inner.as_ref().get_ref();
+                    let is_last = || inner.as_ref().is_none_or(Body::is_end_stream);
+                    if let Some(error) = this.term.too_late(cx, is_last) {
+                        this.inner.set(None);
+                        return Poll::Ready(Some(Err(error)));
+                    }
                 }
                 Poll::Ready(Some(Ok(frame)))
             }

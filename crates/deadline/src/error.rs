@@ -6,7 +6,8 @@ use std::time::Duration;
 
 /// The caller's whole time budget ran out, or what was left of it was not worth a call.
 ///
-/// The outcome is [`Outcome::DEADLINE_EXCEEDED`]: no attempt can help, here or elsewhere.
+/// The outcome is [`Outcome::DEADLINE_EXCEEDED`]: no attempt can help, here or elsewhere. Of a call that was
+/// started it says that nobody knows whether it was [taken on](buttress_core::Acceptance::Unknown).
 ///
 /// [`Outcome::DEADLINE_EXCEEDED`]: buttress_core::Outcome::DEADLINE_EXCEEDED
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use buttress_core::{BoxError, Deadline, Failure, Outcome};
+use buttress_core::{Acceptance, BoxError, Deadline, Failure, Outcome};
 use buttress_timer::Alarm;
 use http::Extensions;
 use tokio::time::Instant;
@@ -21,9 +21,15 @@ pub(crate) struct Term {
     end: Option<Limit>,
     /// The same until the first content has come. Never after the end.
     first: Option<Limit>,
-    /// Set when somebody first waits.
+    /// Set when somebody first waits, or when a frame has come that is not the last.
     alarm: Alarm,
+    /// How many frames have been handed on since the end.
+    late: u8,
 }
+
+/// How many frames may be handed on after the end: what had arrived by then and was not fetched, and no stream
+/// that never ends. Four fill the window of an HTTP/2 stream as it is by default; events are smaller.
+const MAX_LATE: u8 = 16;
 
 /// A moment at which a call is ended.
 #[derive(Debug, Clone, Copy)]
@@ -103,6 +109,37 @@ impl Term {
         }
         Poll::Pending
     }
+
+    /// For a frame that has come: the error in its place, if it is one too many after the end.
+    ///
+    /// Looks at the timer, not at the clock. Without it a reader who is slower than a stream that always has
+    /// something ready would never meet the deadline.
+    #[inline]
+    pub(crate) fn too_late(
+        &mut self,
+        cx: &mut Context<'_>,
+        is_last: impl Fn() -> bool,
+    ) -> Option<BoxError> {
+        let end = self.end.as_ref()?;
+        if self.first.is_some() {
+            return None; // nothing has come yet, and the timer is for that
+        }
+        if self.late == 0 {
+            if self.alarm.due().is_none() {
+                if is_last() {
+                    return None; // no timer for an answer in one piece
+                }
+                self.alarm.set(Some(end.at));
+            }
+            match self.alarm.poll(cx) {
+                Poll::Ready(due) if due >= end.at => {}
+                // Not yet, or for the first content: then the next frame sets it anew.
+                _ => return None,
+            }
+        }
+        self.late = self.late.saturating_add(1);
+        (self.late > MAX_LATE && !is_last()).then(|| end.exceeded())
+    }
 }
 
 // ===== impl Limit =====
@@ -135,10 +172,14 @@ impl Whose {
 
     fn failure(self, limit: Duration, floor: Option<Duration>) -> BoxError {
         let failure = match self {
-            Self::Budget => Failure::new(
-                Outcome::DEADLINE_EXCEEDED,
-                DeadlineExceeded { limit, floor },
-            ),
+            Self::Budget => {
+                let outcome = match floor {
+                    Some(_) => Outcome::DEADLINE_EXCEEDED,
+                    // It was sent, and nobody knows what has become of it.
+                    None => Outcome::DEADLINE_EXCEEDED.accepted(Acceptance::Unknown),
+                };
+                Failure::new(outcome, DeadlineExceeded { limit, floor })
+            }
             Self::Share => Failure::new(
                 floor.map_or(Outcome::SHARE_EXCEEDED, |_| Outcome::SHARE_TOO_SHORT),
                 ShareExceeded { limit, floor },

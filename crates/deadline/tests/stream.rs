@@ -87,6 +87,27 @@ async fn p12_a_slow_reader_loses_nothing_that_had_arrived() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_reader_slower_than_an_endless_stream_meets_the_deadline_all_the_same() {
+    let steps = (0..1_000).map(|n| Step::data(n.to_string()));
+    let body = ScriptedBody::new(steps).conservative_end();
+    let handle = body.handle();
+    let mut body = send(body).await;
+    let (start, mut late) = (Instant::now(), 0);
+    let error = loop {
+        sleep(SECOND).await;
+        match body.frame().await.unwrap() {
+            Ok(_) if start.elapsed() > SECOND * 10 => late += 1,
+            Ok(_) => {}
+            Err(error) => break error,
+        }
+    };
+    assert!(is_exceeded(Some(error)));
+    // What may have arrived by then; one of them may be at the very moment.
+    assert!((15..=16).contains(&late), "{late}");
+    assert!(handle.dropped() && body.frame().await.is_none());
+}
+
+#[tokio::test(start_paused = true)]
 async fn p12_frames_trailers_end_and_size_are_forwarded_as_they_are() {
     let steps = [
         Step::data("one"),

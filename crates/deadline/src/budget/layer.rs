@@ -20,7 +20,7 @@ use crate::hint::{Hints, TimeoutHeader};
 /// all work below, and the call ends with [`DeadlineExceeded`].
 ///
 /// Head and body are waited for under one timer. Data that has arrived is handed on first, however late the
-/// reader comes for it. An answer that switches protocols (101, or success to `CONNECT`) passes untimed from
+/// reader comes for it: [16 frames](crate::DeadlineBody) at most. An answer that switches protocols (101, or success to `CONNECT`) passes untimed from
 /// there on.
 ///
 /// # Defaults
