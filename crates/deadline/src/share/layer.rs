@@ -10,12 +10,12 @@ use super::service::BudgetShare;
 
 /// Gives a stage its share of the remaining time, and tells the upstream how long it has.
 ///
-/// What happens, in order: the [`Deadline`] of the call is looked up, in the extensions of the request or as
-/// the [`current`] one. The stage gets its [share](Share) of what remains *now*; with less than its floor it
+/// What happens, in order: the [`Deadline`] of the call is looked up: in the extensions of the request, or the
+/// [`current`] one if that is earlier. The stage gets its [share](Share) of what remains *now*; with less than its floor it
 /// is not started. The request's own deadline becomes the end of that share, and its headers say how long
 /// that is, rounded down: anew for each attempt, if the layer stands inside of the retries. When the share
-/// has run out the stage ends with [`ShareExceeded`], which another attempt or another stage may mend; if
-/// it was all that remained, with [`DeadlineExceeded`], which nobody can.
+/// has run out, or is below the floor, the stage ends with [`ShareExceeded`], which another attempt or another
+/// stage may mend; if it was all that remained, with [`DeadlineExceeded`], which nobody can.
 ///
 /// Without a deadline only [`at_most`](Self::at_most) means anything.
 ///

@@ -72,18 +72,21 @@ impl Share {
         self
     }
 
-    /// With less than that the stage is not started. At least, and by default, 1 ms: the least that an
-    /// upstream can be told.
+    /// With less than that the stage is not started: another one, with a lower floor, may still be. At least,
+    /// and by default, 1 ms: the least that an upstream can be told, and so the end of the whole budget.
     #[must_use]
     pub fn floor(mut self, time: Duration) -> Self {
         self.floor = time.max(LEAST);
         self
     }
 
-    /// The fraction of the stage's time within which its first content must come: what it has not used of
+    /// The fraction of the stage's time within which the first bytes of its body must come: what it has not used of
     /// the rest is left for another attempt. Default: all of it.
     ///
-    /// Once content has come the answer is committed, and keeps all the time of the stage: to cut a long
+    /// Any bytes count, a comment in an event stream as well: nobody here knows what they mean. Where that
+    /// matters, stand outside of a judge, which holds the answer back until its first content.
+    ///
+    /// Once they have come the answer is committed, and keeps all the time of the stage: to cut a long
     /// one off halfway, and begin again, would be to pay for it twice.
     #[must_use]
     pub const fn attempt_share(mut self, fraction: Ratio) -> Self {
@@ -96,21 +99,19 @@ impl Share {
     pub(crate) fn of(&self, remaining: Option<Duration>) -> Result<Portion, TooLittle> {
         let part = remaining.map_or(Duration::MAX, |remaining| self.fraction.of_time(remaining));
         let time = part.min(self.at_most);
-        let whose = match remaining {
-            Some(remaining) if remaining < self.floor || time == remaining => Whose::Budget,
-            _ => Whose::Share,
-        };
         if time < self.floor {
-            let left = match whose {
-                Whose::Budget => remaining.unwrap_or(time),
-                Whose::Share => time,
-            };
+            let is_over = remaining.is_some_and(|remaining| remaining < LEAST);
             return Err(TooLittle {
-                whose,
-                left,
+                // A stage that takes longer than another says nothing about that one.
+                whose: if is_over { Whose::Budget } else { Whose::Share },
+                left: time,
                 floor: self.floor,
             });
         }
+        let whose = match remaining {
+            Some(remaining) if time == remaining => Whose::Budget,
+            _ => Whose::Share,
+        };
         let time = (time < Duration::MAX).then_some(time);
         let first = time.map(|time| self.attempt.of_time(time));
         Ok(Portion {
@@ -162,14 +163,18 @@ mod tests {
                 floor: SECOND,
             })
         };
-        // Another stage might start with five seconds, and none with half a one.
+        // Another stage might start, with five seconds as with half a one, and none with nothing.
         assert_eq!(
             share.of(Some(SECOND * 5)),
             too_little(Whose::Share, SECOND / 2)
         );
         assert_eq!(
             share.of(Some(SECOND / 2)),
-            too_little(Whose::Budget, SECOND / 2)
+            too_little(Whose::Share, SECOND / 20)
+        );
+        assert_eq!(
+            share.of(Some(LEAST / 2)),
+            too_little(Whose::Budget, LEAST / 20)
         );
         assert_eq!(Share::ALL.floor(Duration::ZERO), Share::ALL);
         assert!(Share::ALL.of(Some(LEAST)).is_ok());
