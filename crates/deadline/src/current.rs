@@ -26,6 +26,19 @@ pub fn current() -> Option<Deadline> {
     CURRENT.get()
 }
 
+/// The least of what a request says and of what is current.
+///
+/// Only what is current can be enforced by somebody who is still there: a request may be kept, or sent on in a
+/// task that outlives the call it came with.
+#[inline]
+pub(crate) fn least(told: Option<Deadline>) -> Option<Deadline> {
+    match (told, current()) {
+        (Some(told), Some(current)) if told.instant() >= current.instant() => Some(current),
+        (Some(told), _) => Some(Deadline::at(told.instant())),
+        (None, current) => current,
+    }
+}
+
 /// Takes the current deadline along to where it would be lost: into a task that is spawned.
 ///
 /// Nobody ends that task at the deadline. The calls that it makes through layers of ours end with it.

@@ -9,7 +9,7 @@ use std::convert::Infallible;
 use std::sync::mpsc;
 use std::time::{Duration, SystemTime};
 
-use buttress_core::{BoxError, Deadline, Failure, Outcome, find};
+use buttress_core::{Acceptance, BoxError, Deadline, Failure, Outcome, find};
 use buttress_deadline::{
     Budget, DeadlineBody, DeadlineExceeded, TimeoutBudgetLayer, TimeoutHeader, carry, current,
 };
@@ -59,8 +59,12 @@ async fn time_of(layer: TimeoutBudgetLayer, request: Request<()>) -> Option<Dura
 
 fn exceeded(error: &BoxError) -> DeadlineExceeded {
     let failure: &Failure = find(&**error).unwrap();
-    assert_eq!(failure.outcome(), Outcome::DEADLINE_EXCEEDED);
     let error: &DeadlineExceeded = find(&**error).unwrap();
+    let outcome = match error.floor() {
+        Some(_) => Outcome::DEADLINE_EXCEEDED,
+        None => Outcome::DEADLINE_EXCEEDED.accepted(Acceptance::Unknown), // it was sent
+    };
+    assert_eq!(failure.outcome(), outcome);
     assert_eq!(failure.limit(), Some(error.limit()));
     *error
 }
@@ -281,4 +285,33 @@ async fn a_handler_that_panics_leaves_nothing_behind_on_its_thread() {
     let call = tokio::spawn(LAYER.layer(inner).oneshot(request(&[])));
     assert!(call.await.is_err_and(|error| error.is_panic()));
     assert_eq!(current(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_extension_later_than_the_current_deadline_extends_nothing() {
+    let now = Instant::now().into_std();
+    let (inner, handle) = ScriptedService::<_, _, Infallible>::new([ok()]);
+    let inner = TimeoutBudgetLayer::new(SECOND * 100).layer(inner);
+    let handler = service_fn(move |mut request: Request<()>| {
+        let later = Deadline::after(now, SECOND * 60).enforced();
+        request.extensions_mut().insert(later);
+        inner.clone().oneshot(request)
+    });
+    let outer = TimeoutBudgetLayer::new(SECOND * 2).layer(handler);
+    outer.oneshot(Request::new(())).await.unwrap();
+    let seen = handle.take_requests().pop().unwrap();
+    let deadline: &Deadline = seen.extensions().get().unwrap();
+    assert_eq!(deadline.remaining(now), SECOND * 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_is_said_to_enforce_a_deadline_must_still_be_there() {
+    // As of a request that was kept, or sent on by a task that outlives the call it came with.
+    let mut request = Request::new(());
+    let stale = Deadline::after(Instant::now().into_std(), SECOND * 2).enforced();
+    request.extensions_mut().insert(stale);
+    let start = Instant::now();
+    let (answer, _) = send(TimeoutBudgetLayer::new(SECOND * 9), request, Reply::Pending).await;
+    exceeded(&answer.unwrap_err());
+    assert!(start.elapsed() - SECOND * 2 <= Duration::from_millis(2));
 }

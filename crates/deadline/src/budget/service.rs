@@ -11,7 +11,7 @@ use tower_service::Service;
 
 use super::layer::Settings;
 use crate::body::DeadlineBody;
-use crate::current::current;
+use crate::current::least;
 use crate::future::{ResponseFuture, is_connect};
 use crate::term::{Limit, Term, Whose};
 
@@ -113,7 +113,7 @@ impl Settings {
         let given = heard.map_or(total, |heard| heard.min(total));
         let told = request.extensions().get::<Deadline>().copied();
 
-        let (deadline, time) = match told.or_else(current) {
+        let (deadline, time) = match least(told) {
             Some(outer) if outer.remaining(now) <= given => (outer, outer.remaining(now)),
             None if given == Duration::MAX => return Ok(Term::default()),
             _ => (Deadline::after(now, given), given),

@@ -11,7 +11,7 @@ use tower_service::Service;
 use super::layer::Settings;
 use super::portion::{Portion, Share, TooLittle};
 use crate::body::DeadlineBody;
-use crate::current::current;
+use crate::current::least;
 use crate::future::{ResponseFuture, is_connect};
 use crate::tell::tell;
 use crate::term::{Limit, Term, Whose};
@@ -94,7 +94,7 @@ impl Settings {
     fn begin<Q>(&self, request: &mut Request<Q>) -> Result<Term, BoxError> {
         let now = Instant::now().into_std();
         let told = request.extensions().get::<Deadline>().copied();
-        let outer = told.or_else(current);
+        let outer = least(told);
         let share = request.extensions().get::<Share>().unwrap_or(&self.share);
         let portion = share.of(outer.map(|outer| outer.remaining(now)));
         let Portion { time, whose, first } = portion.map_err(refuse)?;
