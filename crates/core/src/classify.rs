@@ -87,6 +87,10 @@ pub enum Sign {
 ///
 /// Consumed means reported; dropped unreported means that the caller went away.
 pub trait Report {
+    /// The head tells of a success, and what follows is no stream: a reader who leaves it has had his answer.
+    /// Said before anything else, if it is.
+    fn head_suffices(&mut self) {}
+
     /// Nothing has come for now, and the reader waits. Said whenever that is so, until the outcome is
     /// settled.
     fn waiting(&mut self) {}
