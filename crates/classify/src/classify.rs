@@ -23,8 +23,11 @@ pub struct Follow(Profile);
 impl<B: Body> Watch<http::Response<B>> for Follow {
     type Watched<R: Report> = http::Response<WatchedBody<B, Observer, R>>;
 
-    fn attach<R: Report>(self, response: http::Response<B>, report: R) -> Self::Watched<R> {
+    fn attach<R: Report>(self, response: http::Response<B>, mut report: R) -> Self::Watched<R> {
         let observer = self.0.observer(response.status(), response.headers());
+        if !observer.awaits_content() {
+            report.head_suffices();
+        }
         response.map(|body| WatchedBody::new(body, observer, report))
     }
 
