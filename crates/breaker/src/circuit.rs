@@ -179,6 +179,14 @@ impl Circuit {
         next
     }
 
+    /// The reader of this call has left after its first content: how it would have ended nobody knows, but the
+    /// upstream was there.
+    pub(crate) fn left_after_content(&mut self, admission: Admission) {
+        if admission.is_of(self.era) {
+            self.end_row();
+        }
+    }
+
     /// Counts calls that have succeeded since the window last turned, all at once.
     ///
     /// The same as to [record](Self::record) them one by one, none of them slow, before anything else that has

@@ -99,7 +99,7 @@ const POLLED_AGAIN: &str = "a future is not polled again after it has given its 
 #[inline]
 fn settle<T, E, C>(
     mut response: T,
-    permit: Permit,
+    mut permit: Permit,
     classify: &C,
 ) -> <C::Watch as Watch<T>>::Watched<Permit>
 where
@@ -107,6 +107,7 @@ where
 {
     let outcome = match classify.classify(Ok(&response)) {
         Verdict::Watch(watch) if !permit.is_decided_at_head() => {
+            permit.answered();
             return watch.attach(response, permit);
         }
         verdict => verdict.at_head(),

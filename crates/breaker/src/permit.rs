@@ -15,8 +15,8 @@ use age::Age;
 
 /// The right to make one call, until it is settled.
 ///
-/// Dropped before that, the caller went away: the place of a probe is free again, and a call that had waited
-/// long for its first content counts as failed.
+/// Dropped before that, the caller went away: the place of a probe is free again, a call that had waited
+/// long for its first content counts as failed, and one whose head was all that mattered as what that was.
 pub struct Permit {
     /// `None` once the call is settled.
     stripe: Option<Arc<Stripe>>,
@@ -58,8 +58,16 @@ impl Permit {
         self.age.is_head_only()
     }
 
+    /// The head has come: until its body is asked for, nobody waits.
+    #[inline]
+    pub(crate) fn answered(&mut self) {
+        if self.age.is_waiting() {
+            self.pause(clock::now);
+        }
+    }
+
     /// The call is pending: an answer, or its first content, is waited for. Reads the clock the first time, and
-    /// never again.
+    /// again after a pause.
     #[inline]
     pub(crate) fn waiting(&mut self) {
         self.waiting_at(clock::now);
@@ -67,10 +75,17 @@ impl Permit {
 
     #[inline]
     pub(crate) fn waiting_at(&mut self, now: impl FnOnce() -> Instant) {
-        if self.age.is_never_pending() {
+        if self.age.can_begin() {
             if let Some(stripe) = &self.stripe {
                 self.age = first_waiting(stripe, self.age, now);
             }
+        }
+    }
+
+    #[inline(never)]
+    pub(crate) fn pause(&mut self, now: impl FnOnce() -> Instant) {
+        if let Some(stripe) = &self.stripe {
+            self.age = self.age.paused(stripe.core().millis(now()));
         }
     }
 
@@ -80,7 +95,7 @@ impl Permit {
             return;
         };
         let core = stripe.core();
-        let is_timed = core.policy().slow_calls.is_some() && self.age.is_waiting();
+        let is_timed = core.policy().slow_calls.is_some() && !self.age.is_never_pending();
         if !is_timed && !self.admission.is_probe() {
             self.age = self.age.content_after(None);
             return;
@@ -215,6 +230,10 @@ impl Report for Permit {
         self.content(clock::now);
     }
 
+    fn head_suffices(&mut self) {
+        self.age = self.age.head_suffices();
+    }
+
     #[inline(never)] // what is worth inlining is to succeed
     fn report(self, outcome: Outcome) {
         self.settle(&outcome, clock::now);
@@ -231,14 +250,35 @@ impl Drop for Permit {
 }
 
 #[cold]
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "dropped here, out of the way"
-)]
 fn abandon(stripe: Arc<Stripe>, admission: Admission, age: Age) {
-    if age.is_waiting() || admission.is_probe() {
+    abandon_at(stripe, admission, age, clock::now);
+}
+
+fn abandon_at(
+    stripe: Arc<Stripe>,
+    admission: Admission,
+    age: Age,
+    now: impl Fn() -> Instant + Copy,
+) {
+    let core = stripe.core();
+    let is_long = || {
+        let policy = core.policy();
+        age.is_waiting() && policy.has_waited_long(age.took(core.millis(now())))
+    };
+    if age.is_head_enough() && !is_long() {
+        let permit = Permit {
+            stripe: Some(stripe),
+            admission,
+            age,
+        };
+        permit.succeed_at(now);
+    } else if age.is_waiting() || admission.is_probe() {
         let gone = Outcome::new(Kind::Abandoned);
-        say(&stripe, admission, &gone, age, clock::now());
+        say(&stripe, admission, &gone, age, now());
+    } else if age.has_content() && stripe.word().is_stirred_for(admission) {
+        core.with(now(), None, |circuit, _| {
+            circuit.left_after_content(admission);
+        });
     }
 }
 

@@ -149,8 +149,9 @@ impl Policy {
     }
 
     /// A caller that goes away after having waited so long for the first content has seen a failure; who
-    /// leaves sooner says nothing, and who leaves after it was content with the upstream so far. `None`: never.
-    /// Default: 30 s.
+    /// leaves sooner says nothing, or where the body is no stream leaves with a success; who leaves after
+    /// content has come ends a row of failures, and counts in no rate. What the caller does between the head and
+    /// asking for the body is no wait. `None`: never. Default: 30 s.
     #[must_use]
     pub const fn abandon_after(mut self, wait: Option<Duration>) -> Self {
         self.abandon_after = wait;
@@ -202,7 +203,7 @@ impl SlowCalls {
     /// Opens at this `rate` of calls that take longer than that to their head or, where a body is watched, to
     /// their first content.
     ///
-    /// Measured in milliseconds, from when the call was first pending.
+    /// Measured in milliseconds, from when the call was first pending, the caller's own pauses left out.
     #[must_use]
     pub const fn new(longer_than: Duration, rate: Ratio) -> Self {
         Self {

@@ -43,6 +43,11 @@ impl Word {
         self.0 == admission.bits()
     }
 
+    /// Whether a success of this call may change something.
+    pub(crate) const fn is_stirred_for(self, admission: Admission) -> bool {
+        self.0 == admission.bits() | STIRRED
+    }
+
     #[inline]
     pub(crate) const fn is_closed(self) -> bool {
         matches!(self.0 & TAG, CALM | STIRRED)
