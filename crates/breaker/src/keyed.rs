@@ -39,8 +39,7 @@ where
 {
     #[inline]
     fn admit(&self, request: &Req) -> Result<Permit, Box<CircuitOpen>> {
-        self.map
-            .with((self.key)(request), |circuit| circuit.acquire())
+        self.map.admit((self.key)(request))
     }
 }
 

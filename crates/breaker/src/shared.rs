@@ -85,6 +85,20 @@ impl Shared {
         Ok(Permit::new(Arc::clone(stripe), admission))
     }
 
+    /// Lets a call through if the circuit is closed. Otherwise it decides nothing, and says nothing to anybody.
+    #[inline]
+    pub(crate) fn acquire_if_closed(&self) -> Option<Permit> {
+        let stripe = Stripe::of_this_thread(&self.ways.stripes);
+        let admission = stripe.word().admission()?;
+        Some(Permit::new(Arc::clone(stripe), admission))
+    }
+
+    /// Whether nothing is lost with it: it is closed, or its wait has been over for longer than the longest one
+    /// and nobody has asked.
+    pub(crate) fn is_forgettable(&self) -> bool {
+        self.is_closed() || self.core().is_forsaken(clock::now())
+    }
+
     /// Whether calls are let through whatever comes.
     #[inline]
     pub(crate) fn is_closed(&self) -> bool {

@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests may panic, too")]
 
 use std::num::NonZeroUsize;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use buttress_breaker::{
     AnyRequest, CircuitBreakerLayer, CircuitKey, CircuitOpen, CircuitState, Keyed, Policy,
@@ -13,7 +15,14 @@ use buttress_testkit::upstream::{Behaviour, Matcher, Script, Upstream};
 use bytes::Bytes;
 use http::Request;
 use http_body_util::Full;
-use tower::{Layer, ServiceExt, service_fn};
+use tokio::time::sleep;
+use tower::{Layer, Service, ServiceExt, service_fn};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Metadata, Subscriber};
+
+/// What a policy waits at most for, jitter included.
+const LONGEST_WAIT: Duration = Duration::from_secs(330);
+const MONTH: Duration = Duration::from_secs(30 * 24 * 3_600);
 
 /// Whom it is for, and whether it will succeed.
 type Call = (u64, bool);
@@ -115,7 +124,7 @@ async fn a_closed_circuit_that_is_not_used_makes_room_and_one_that_is_used_stays
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_open_circuit_is_never_forgotten_however_many_others_come() {
+async fn an_open_circuit_is_not_forgotten_however_many_others_come() {
     let layer = layer(3);
     refused(&layer, (1, false)).await;
     refused(&layer, (2, false)).await;
@@ -131,6 +140,77 @@ async fn an_open_circuit_is_never_forgotten_however_many_others_come() {
         refused(&layer, (newcomer, true)).await;
     }
     assert_eq!(circuits.get(&1).unwrap().state(), CircuitState::ForcedOpen);
+    sleep(MONTH).await;
+    for newcomer in 10..1_000 {
+        refused(&layer, (newcomer, true)).await;
+    }
+    assert_eq!(circuits.get(&1).unwrap().state(), CircuitState::ForcedOpen);
+}
+
+#[tokio::test(start_paused = true)]
+async fn open_circuits_that_nobody_asks_for_any_more_make_room() {
+    let layer = layer(3);
+    for key in 0..3 {
+        refused(&layer, (key, false)).await;
+    }
+    // The wait is over, and for as long as the longest wait somebody may still come.
+    sleep(Duration::from_secs(590)).await;
+    for newcomer in 10..100 {
+        refused(&layer, (newcomer, true)).await;
+    }
+    assert!((0..3).all(|key| layer.circuits().get(&key).is_some()));
+    sleep(Duration::from_secs(60)).await;
+    for newcomer in 10..100 {
+        refused(&layer, (newcomer, true)).await;
+    }
+    assert!((0..3).all(|key| layer.circuits().get(&key).is_none()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_hears_that_a_circuit_is_half_open_may_ask_for_another_at_once() {
+    let layer = layer(100);
+    refused(&layer, (1, false)).await;
+    sleep(LONGEST_WAIT).await;
+    let inner = service_fn(|_: Call| async { Ok::<_, BoxError>(()) });
+    let caller = Mutex::new(layer.layer(inner));
+    let heard = Arc::new(AtomicUsize::new(0));
+    let listener = Listener {
+        heard: Arc::clone(&heard),
+        on_event: Box::new(move || drop(caller.lock().unwrap().call((2, true)))),
+    };
+    let _guard = tracing::subscriber::set_default(listener);
+    assert!(!refused(&layer, (1, true)).await);
+    assert!(heard.load(Ordering::Relaxed) > 0);
+    assert!(layer.circuits().get(&2).is_some());
+}
+
+/// Does something at each event.
+struct Listener {
+    heard: Arc<AtomicUsize>,
+    on_event: Box<dyn Fn() + Send + Sync>,
+}
+
+impl Subscriber for Listener {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target() == "buttress::breaker"
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn event(&self, _: &Event<'_>) {
+        self.heard.fetch_add(1, Ordering::Relaxed);
+        (self.on_event)();
+    }
+
+    fn enter(&self, _: &Id) {}
+
+    fn exit(&self, _: &Id) {}
 }
 
 #[tokio::test(start_paused = true)]

@@ -5,7 +5,8 @@ use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher, RandomState};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use crate::circuit::CircuitState;
+use crate::error::CircuitOpen;
+use crate::permit::Permit;
 use crate::policy::Policy;
 use crate::shared::Shared;
 
@@ -13,8 +14,9 @@ use crate::shared::Shared;
 ///
 /// Where there is room for no more, a circuit makes room that is closed and has not been asked for
 /// since somebody last looked for room (a hand goes round, as in CLOCK page replacement). One that is
-/// not closed stays: forgetting it would let a herd through to an upstream that is known to be down. If
-/// none is found in a few steps, the new key shares the overflow circuit with all others like it.
+/// not closed stays: forgetting it would let a herd through to an upstream that is known to be down. But not
+/// for ever: if nobody has come for longer than the longest wait after its own was over, there is no herd.
+/// If none is found in a few steps, the new key shares the overflow circuit with all others like it.
 pub(crate) struct Map<K> {
     shards: Box<[Shard<K>]>,
     /// Circuits in all shards.
@@ -71,26 +73,33 @@ impl<K: Hash + Eq> Map<K> {
         self.len.load(Ordering::Relaxed)
     }
 
-    /// Does something with the circuit of this key, which is made if there is none.
+    /// Asks the circuit of this key, which is made if there is none, to let a call through.
+    ///
+    /// One that is not closed is asked outside of the lock: who listens to its events may come back.
     #[inline]
-    pub(crate) fn with<T>(&self, key: K, act: impl FnOnce(&Shared) -> T) -> T {
+    pub(crate) fn admit(&self, key: K) -> Result<Permit, Box<CircuitOpen>> {
         let hash = self.hash.hash_one(&key);
         let slots = self.shard(hash).read();
-        match slots.by_hash.get(&hash) {
+        let circuit = match slots.by_hash.get(&hash) {
             Some(slot) if slot.key == key => {
                 // Most of the time it is set already, and the line stays where it is.
                 if !slot.used.load(Ordering::Relaxed) {
                     slot.used.store(true, Ordering::Relaxed);
                 }
-                act(&slot.circuit)
+                if let Some(permit) = slot.circuit.acquire_if_closed() {
+                    return Ok(permit);
+                }
+                slot.circuit.clone()
             }
             // Two keys of one hash: the later one has no place of its own.
-            Some(_) => act(&self.overflow),
+            Some(_) => self.overflow.clone(),
             None => {
                 drop(slots);
-                act(&self.insert(hash, key))
+                return self.insert(hash, key).acquire();
             }
-        }
+        };
+        drop(slots);
+        circuit.acquire()
     }
 
     /// The circuit of this key, if there is one. Asking does not keep it.
@@ -168,7 +177,7 @@ impl<K> Slots<K> {
                 continue; // every hash in the clock has a slot
             };
             let used = std::mem::take(slot.used.get_mut());
-            if !used && slot.circuit.state() == CircuitState::Closed {
+            if !used && slot.circuit.is_forgettable() {
                 self.by_hash.remove(&hash);
                 return true;
             }
