@@ -17,7 +17,7 @@ use crate::select::{Expect, HttpRequest, Select, Unkeyed};
 ///
 /// # Readiness
 /// While its circuit is open the service is ready at once, without asking the inner service, and the next
-/// call is refused. Otherwise it is ready when the inner service is; that a circuit opens meanwhile wakes
+/// call is refused: also if the circuit closes in between, then with no wait. Otherwise it is ready when the inner service is; that a circuit opens meanwhile wakes
 /// nobody. The circuit is asked when the *call* is made, since a probe's place should belong to somebody
 /// who uses it. A call that is refused then leaves the readiness of the inner service unused: the next
 /// call uses it, and dropping the service gives it back.
@@ -27,6 +27,9 @@ use crate::select::{Expect, HttpRequest, Select, Unkeyed};
 ///
 /// If the inner service fails to become ready, that counts like a call that fails (with a circuit per key
 /// it counts nowhere), and the error is handed out.
+///
+/// What sheds load, or limits it in time, belongs outside of the breaker: errors of its own (`LoadShed`) inside
+/// would count as failures of the upstream.
 ///
 /// # Clone
 /// Clones share the circuits, and each holds a clone of the inner service.
@@ -116,6 +119,9 @@ where
     fn call(&mut self, request: Req) -> Self::Future {
         if let Some(wait) = self.refusal {
             self.refusal = None;
+            // It may have closed since, but the inner service has not been readied: the next call goes out.
+            let is_open = self.circuits.may_refuse();
+            let wait = if is_open { wait } else { Duration::ZERO };
             return ResponseFuture::refused(refused(self.circuits.refusal(wait)));
         }
         let mut permit = match self.circuits.admit(&request) {

@@ -149,6 +149,24 @@ async fn who_was_told_that_it_is_ready_is_not_told_otherwise_before_the_call() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_refusal_that_was_promised_by_a_circuit_that_has_closed_since_names_no_wait() {
+    let (inner, _) = inner();
+    let layer = layer();
+    let mut service = layer.layer(ReadinessProbe::new(inner));
+    layer.handle().force_open();
+    for (reset, wait) in [(false, 30), (true, 0)] {
+        service.ready().await.unwrap();
+        if reset {
+            layer.handle().reset();
+        }
+        let error = service.call(7).await.unwrap_err();
+        let refusal: &CircuitOpen = find(&*error).unwrap();
+        assert_eq!(refusal.retry_after(), Duration::from_secs(wait));
+    }
+    assert_eq!(send(&mut service, 7).await.unwrap(), 7);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_clone_of_a_service_that_would_refuse_has_promised_nothing() {
     let (inner, handle) = inner();
     let mut service = layer().layer(ReadinessProbe::new(inner));
