@@ -60,3 +60,43 @@ async fn readiness_is_asked_for_once_a_call_and_nothing_is_polled_in_vain() {
     assert_eq!((polls.ready_polls(), polls.calls()), (3, 3));
     assert_eq!((polls.future_polls(), polls.finished()), (3, 3));
 }
+
+#[test]
+fn the_defaults_are_what_the_page_says() {
+    let shown = format!("{:?}", IdempotencyLayer::new(Profile::HTTP));
+    let settings = [
+        "header: \"idempotency-key\"",
+        "methods: [POST, PATCH]",
+        "strict: false",
+        "required: false",
+        "trust_keys: false",
+        "keep_errors: false",
+        "duplicates: Join",
+        "has_scope: false",
+        "has_fingerprints: false",
+        "ttl: 86400s",
+        "fingerprint_ttl: 60s",
+        "max_body: 8388608",
+        "max_run: 600s",
+        "lease: 30s",
+        "orphan_ttl: 30s",
+        "running: 0",
+        "has_executor: false",
+    ];
+    for setting in settings {
+        assert!(shown.contains(setting), "{setting} is not in {shown}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_that_is_shown_tells_a_key_a_credential_or_a_body() {
+    let upstream = Upstream::saying("an answer");
+    let mut service = IdempotencyLayer::new(Profile::HTTP).layer(upstream.service());
+    let future = tower::Service::call(&mut service, keyed("a-key", "a prompt"));
+    let mut shown = format!("{future:?}");
+    let answer = future.await.unwrap();
+    shown += &format!("{:?}", answer.body());
+    for secret in ["a-key", "Bearer", "prompt", "answer"] {
+        assert!(!shown.contains(secret), "{shown}");
+    }
+}
