@@ -167,6 +167,27 @@ async fn an_answer_with_a_piece_that_is_too_long_or_too_short_is_none() {
 }
 
 #[tokio::test]
+async fn of_a_piece_that_is_too_long_no_more_is_read_than_one_may_hold() {
+    let Some(server) = Server::start().await else {
+        return;
+    };
+    let store = server.store();
+    let first = lease(&store, LONG).await;
+    assert!(store.finish(first, answer(vec![0; 1 << 20]), LONG).await);
+    let keys = server.keys().await;
+    let piece = keys.iter().find(|key| key.ends_with(":1")).unwrap();
+    let end = (64 << 20).to_string();
+    let () = server
+        .say(&[b"SETRANGE", piece.as_bytes(), end.as_bytes(), b"x"])
+        .await;
+
+    let before = server.bytes_out().await;
+    assert_eq!(finished(claim(&store).await).len(), 1 << 20);
+    let read = server.bytes_out().await - before;
+    assert!(read < 2 << 20, "{read}");
+}
+
+#[tokio::test]
 async fn a_longer_answer_than_we_keep_is_not_read() {
     let Some(server) = Server::start().await else {
         return;

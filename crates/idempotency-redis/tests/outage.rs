@@ -120,7 +120,9 @@ async fn a_server_that_has_become_a_replica_is_left_for_a_new_connection() {
     let () = server
         .say(&[b"REPLICAOF", b"127.0.0.1", port.as_bytes()])
         .await;
+    let before = server.connections().await;
     unkept(&claim(&store).await);
+    assert_eq!(server.connections().await, before + 2);
     let () = server.say(&[b"REPLICAOF", b"NO", b"ONE"]).await;
     is_back(&store).await;
 }
@@ -243,6 +245,27 @@ async fn a_server_that_says_nothing_is_waited_for_once_and_not_by_everybody() {
     is_back(&store).await;
     // It had heard the first one, and answers when nobody waits for that any more. This lease will run out.
     in_flight(&claim(&store).await);
+}
+
+#[tokio::test]
+async fn while_one_finds_out_whether_the_server_is_back_nobody_waits_for_him() {
+    let Some(server) = Server::start().await else {
+        return;
+    };
+    server.freeze();
+    let store = server.store().patience(Duration::from_secs(2));
+    unkept(&claim(&store).await);
+    // It is left alone for a while, and then somebody asks.
+    sleep(Duration::from_millis(250)).await;
+    let first = {
+        let store = store.clone();
+        tokio::spawn(async move { store.check().await })
+    };
+    tokio::task::yield_now().await;
+    assert!(store.check().await.is_err());
+    assert!(!first.is_finished(), "he waited, too");
+    server.thaw();
+    is_back(&store).await;
 }
 
 #[tokio::test]
