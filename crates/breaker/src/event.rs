@@ -19,6 +19,8 @@ pub(crate) fn changed(
     outcome: Option<&Outcome>,
     wait: Option<Duration>,
 ) {
+    // A success can be the call that makes a rate of earlier failures: it has not opened anything by itself.
+    let outcome = outcome.filter(|outcome| !outcome.is_success());
     let kind = outcome.map(|outcome| outcome.kind.as_str());
     let reason = outcome.and_then(|outcome| outcome.reason.map(|reason| reason.as_str()));
     let retry_after_ms = wait.map(millis);

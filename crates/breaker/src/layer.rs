@@ -28,6 +28,7 @@ use crate::shared::Shared;
 /// | throttled, out of quota | nothing, unless all calls have [one credential](Policy::single_credential) |
 /// | invalid, unavailable | nothing |
 /// | abandoned | failure, if it waited for its first content for longer than [`abandon_after`](Policy::abandon_after) |
+/// | abandoned otherwise | success, if its head was well and no stream follows; the end of a row of failures, if content had come; else nothing |
 ///
 /// # Defaults
 ///

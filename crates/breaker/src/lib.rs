@@ -56,7 +56,7 @@
 //!          │                     after 30 s (45 s, 67.5 s … 300 s), at a call │ │ the probe failed,
 //!          │                                                                  ▼ │ or took too long
 //!          └────────────────────────────────────────────────────────────── HalfOpen
-//!                      the probe succeeded: its first content has come
+//!                      the probe succeeded: its first content has come, be it late
 //! ```
 //!
 //! What a call *means* is on the page of the [layer](CircuitBreakerLayer); numbers and their reasons are on that of the
@@ -71,15 +71,19 @@
 //! # What it costs
 //!
 //! Closed, a call that is ready at once costs one load and one count, on a cache line of its own thread: no
-//! lock, no allocation, and the clock at each 64th. A call that waits reads the clock twice. The future is
-//! 16 bytes larger than the inner one, and holds a clone of the classifier (a closure that captures nothing:
+//! lock, no allocation, and the clock at each 64th. A call that waits reads the clock twice, and once more at
+//! its head, and again after it, where a body follows that is watched. The future is 16 bytes larger than the inner one, and holds a clone of the classifier (a closure that captures nothing:
 //! none; a profile: 40 bytes). Failures, slow calls, and the first successes after them take a lock for as
 //! long as it takes to sum up ten buckets, or to write down the latest calls of a window that counts calls.
 //! Open, a refusal reads the clock once and makes one small allocation, for the error.
 //!
 //! A circuit takes half a kilobyte per core of the machine, for 16 of them at most; one of many by key for
 //! four at most. Finding that one takes a read lock on one of 16 shards, and no allocation unless the key
-//! makes one.
+//! makes one; threads that share a key, or a shard, meet at its lock.
+//!
+//! Successes that were ready at once are counted when somebody next looks, and as of when the window was last
+//! turned. Where they are few, up to 63 per core count as older than they are, and leave the window
+//! earlier: beside failures, the rate is then too high rather than too low. The row of failures is exact.
 //!
 //! # Observability
 //!
@@ -87,12 +91,14 @@
 //!
 //! | message | level | fields |
 //! |---|---|---|
-//! | `opened` | warn | `circuit`, `forced`, the `kind` and `reason` of the last failure, `retry_after_ms` |
+//! | `opened` | warn | `circuit`, `forced`, the `kind` and `reason` of the failure, `retry_after_ms` |
 //! | `half open` | info | `circuit` |
 //! | `closed` | info | `circuit`, `forced` |
 //! | `rejected` | debug | `circuit`, `retry_after_ms` |
 //!
-//! `circuit` is the name, `forced` says that it was done by hand. No event holds a header, a URI or a key.
+//! `circuit` is the name, `forced` says that it is held by hand (a reset leaves it to itself). `kind` and `reason`
+//! are missing where no failure was the last drop: a lease ran out, a success made it a rate. No event holds a
+//! header, a URI or a key.
 //! [`CircuitHandle`] reads state and counts, and lets transitions be followed.
 //!
 //! # Sources

@@ -108,3 +108,26 @@ async fn each_transition_and_each_refusal_is_one_event() {
         ]
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_success_that_makes_it_a_rate_is_not_what_is_said_to_have_opened_it() {
+    let lines = Lines::default();
+    let _guard = tracing::subscriber::set_default(lines.clone());
+    let upstream = Upstream::new(Script::always(Behaviour::overloaded()));
+    let layer = CircuitBreakerLayer::http(Profile::OPENAI);
+    for call in 0..10 {
+        let script = if call % 2 == 0 {
+            Script::always(Behaviour::overloaded())
+        } else {
+            Script::well()
+        };
+        upstream.set_script(script);
+        let request = Request::post("/v1/chat/completions");
+        let request = request.body(Full::<Bytes>::from("{}")).unwrap();
+        let answer = layer.layer(upstream.service()).oneshot(request).await;
+        drop(answer.unwrap().into_body().collect().await);
+    }
+    let seen = lines.take();
+    assert_eq!(seen.len(), 1);
+    assert_eq!(without_wait(&seen[0]).0, "WARN message=opened forced=false");
+}
