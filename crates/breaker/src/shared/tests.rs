@@ -162,6 +162,34 @@ fn who_leaves_after_the_first_content_has_seen_enough() {
 }
 
 #[test]
+fn who_leaves_after_a_first_content_that_took_long_has_seen_no_failure() {
+    let start = epoch();
+    let slow = SlowCalls::counted(5 * SECOND);
+    let circuit = circuit(Policy::DEFAULT.slow_calls(Some(slow)), start);
+    for _ in 0..10 {
+        let mut permit = acquire(&circuit, start);
+        permit.waiting_at(|| start);
+        permit.content(|| start + 40 * SECOND);
+        permit.settle(&GONE, || start + 41 * SECOND);
+    }
+    assert_eq!(circuit.state(), CircuitState::Closed);
+}
+
+#[test]
+fn a_success_can_be_the_call_that_makes_a_rate_of_slow_ones() {
+    let start = epoch();
+    let slow = SlowCalls::new(SECOND, Ratio::percent(50));
+    let policy = Policy::DEFAULT.slow_calls(Some(slow));
+    let circuit = circuit(policy.minimum_calls(NonZeroU32::new(2).unwrap()), start);
+    let mut permit = acquire(&circuit, start);
+    permit.waiting_at(|| start);
+    permit.settle(&WELL, || start + 2 * SECOND);
+    assert_eq!(circuit.state(), CircuitState::Closed);
+    acquire(&circuit, start).settle(&WELL, || start + 2 * SECOND);
+    assert_eq!(circuit.state(), CircuitState::Open, "1 of 2");
+}
+
+#[test]
 fn slow_is_the_time_to_the_first_content_and_not_to_the_end() {
     let start = epoch();
     let slow = SlowCalls::new(5 * SECOND, Ratio::ONE);
