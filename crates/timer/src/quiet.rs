@@ -9,7 +9,7 @@ use tokio::time::Instant;
 /// Pure: `now` comes in as an argument. What happens leaves a mark; whoever looks finds it, and lets the
 /// silence begin at that look. So there must be looks, a quarter of the limit apart or less, at the moments
 /// that [`next`](Self::next) names: then the limit is found to have passed at least its own length after
-/// the last thing that happened, and at most a quarter of it later.
+/// the last thing that happened, and at most a quarter of it later: a millisecond, where that is more.
 ///
 /// ```text
 ///  looks    |         |         |         |         |         |         |
@@ -92,12 +92,15 @@ impl Quiet {
         self.limit
     }
 
-    /// How late it may be: a quarter of the limit.
+    /// How late it may be: a quarter of the limit, and no less than a millisecond.
     #[must_use]
     pub fn grain(&self) -> Duration {
-        self.limit / 4
+        (self.limit / 4).max(MIN_GRAIN)
     }
 }
+
+/// A timer is no finer. Looks that are closer would follow each other at once, without end.
+const MIN_GRAIN: Duration = Duration::from_millis(1);
 
 #[cfg(test)]
 mod tests;
