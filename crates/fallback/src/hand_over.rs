@@ -31,6 +31,8 @@ pub trait HandOver<Req> {
     /// Takes the request, which the last who was asked has failed for the reason `why`. Once this is ready, the
     /// request must be as safe as the queue promises.
     ///
+    /// Of HTTP it has neither a deadline nor, as a rule, [credentials](crate::Tier::hand_over).
+    ///
     /// An error lets the next tier be asked, and tells its outcome if it is a
     /// [`Failure`](buttress_core::Failure). Dropped before it is ready, it may have taken the request or not.
     fn hand_over(

@@ -58,7 +58,9 @@ use self::model::Place;
 ///
 /// # What it costs
 /// Nothing on a call that the primary serves. A model that stands in the body makes the tier wait for the whole
-/// of it, and copies it once.
+/// of it, and copies it once: what is held for that is not part of the
+/// [pool](crate::FallbackLayer::replay_pool), and as much as [`max_body`](Self::max_body) for each call that asks the
+/// tier. A limit of calls in front of the tier bounds it.
 ///
 /// [sensitive]: HeaderValue::is_sensitive
 #[derive(Clone)]
@@ -91,6 +93,8 @@ pub enum Unrewritable {
     NoPlaceForModel,
     /// Its path does not fit behind the base URL.
     Uri,
+    /// It has so many headers that there is no room for another.
+    TooManyHeaders,
     /// Its body broke off.
     Body(BoxError),
 }
@@ -212,7 +216,7 @@ impl Rewrite {
                 let whole = read(body, max_body).await?;
                 let changed = json::set_member(&whole, "model", &model)
                     .map_err(|at| Unrewritable::NotJson { at })?;
-                body = replace_body(&mut head, changed.into());
+                body = replace_body(&mut head, changed.into())?;
             }
             Some((Place::Path(place), model)) => {
                 let path = head.uri.path_and_query().map_or("/", PathAndQuery::as_str);
@@ -228,7 +232,7 @@ impl Rewrite {
             head.headers.remove(HOST);
         }
         for (name, value) in headers {
-            head.headers.insert(name, value);
+            set_header(&mut head, name, value)?;
         }
         Ok(Request::from_parts(head, body))
     }
@@ -242,14 +246,19 @@ fn set_path(head: &mut Parts, path: PathAndQuery) -> Result<(), Unrewritable> {
 }
 
 /// Puts a body in the place of another, and says so in the head.
-fn replace_body<Q>(head: &mut Parts, body: Bytes) -> ReplayBody<Q> {
+fn replace_body<Q>(head: &mut Parts, body: Bytes) -> Result<ReplayBody<Q>, Unrewritable> {
     for name in DIGESTS {
         head.headers.remove(name);
     }
     head.headers.remove(http::header::TRANSFER_ENCODING);
     let length = HeaderValue::from(body.len());
-    head.headers.insert(CONTENT_LENGTH, length);
-    ReplayBody::whole(body)
+    set_header(head, CONTENT_LENGTH, length)?;
+    Ok(ReplayBody::whole(body))
+}
+
+fn set_header(head: &mut Parts, name: HeaderName, value: HeaderValue) -> Result<(), Unrewritable> {
+    let set = head.headers.try_insert(name, value);
+    set.map(|_| ()).ok().ok_or(Unrewritable::TooManyHeaders)
 }
 
 /// Holds a body whole.
@@ -306,6 +315,7 @@ impl fmt::Display for Unrewritable {
             Self::Encoded => f.write_str("the body is compressed"),
             Self::NoPlaceForModel => f.write_str("the path has no place for a model"),
             Self::Uri => f.write_str("the path does not fit behind the base URL"),
+            Self::TooManyHeaders => f.write_str("there is no room for another header"),
             Self::Body(_) => f.write_str("the body broke off"),
         }
     }

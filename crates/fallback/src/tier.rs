@@ -137,6 +137,10 @@ impl<T: Traffic + 'static> Tier<T> {
 
     /// Hands the request over to be served later: to a queue, to a human. What `queue` answers says so.
     ///
+    /// What holds for the time of the call alone is taken off the request: its deadline, how long its caller waits,
+    /// and whom it has been to. So are the caller's credentials, which a queue is no place for: whoever serves
+    /// the request later has his own, or [the account](Self::same_account) is said to be shared.
+    ///
     /// It belongs last: whoever takes a request that was perhaps served already serves it again.
     ///
     /// # Panics
@@ -154,7 +158,10 @@ impl<T: Traffic + 'static> Tier<T> {
             let (queue, why) = (Arc::clone(&queue), ask.why);
             Box::pin(async move {
                 local_answer(match prepare::<T>(request, ask).await {
-                    Ok(request) => queue.hand_over(request, why).await.map(T::accept),
+                    Ok(mut request) => {
+                        T::outlive(&mut request);
+                        queue.hand_over(request, why).await.map(T::accept)
+                    }
                     Err(error) => Err(error),
                 })
             })

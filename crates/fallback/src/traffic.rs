@@ -50,6 +50,9 @@ pub trait Traffic {
         request: Self::Sent,
     ) -> impl Future<Output = Result<Self::Sent, BoxError>> + Send;
 
+    /// Takes off a request what holds for the time of its call alone: it is handed over, to be served later.
+    fn outlive(_request: &mut Self::Sent) {}
+
     /// Hands a response of the primary on.
     fn hand_on(response: Self::Received) -> Self::Response;
 

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use ::http::header::{HeaderName, HeaderValue, RETRY_AFTER, UPGRADE};
 use ::http::request::Parts;
-use ::http::{Method, Request, Response, StatusCode, Version};
+use ::http::{HeaderMap, Method, Request, Response, StatusCode, Version};
 use buttress_body::{Replay as Keeper, ReplayBody, ReplayPool};
-use buttress_core::{BoxError, Outcome};
+use buttress_core::{BoxError, Deadline, Outcome};
 use http_body::Body;
 
 use super::{Accept, Facts, Traffic};
@@ -52,6 +52,13 @@ enum Kept<Q> {
 
 /// Who served the call, where answers are to say it in a header.
 const SERVED_BY: HeaderName = HeaderName::from_static("x-buttress-served-by");
+/// How long the caller waits for this very call.
+const WAITS: [HeaderName; 4] = [
+    HeaderName::from_static("grpc-timeout"),
+    HeaderName::from_static("x-envoy-expected-rq-timeout-ms"),
+    HeaderName::from_static("x-envoy-upstream-rq-timeout-ms"),
+    HeaderName::from_static("x-request-deadline"),
+];
 /// Whether the answer is less than what was asked for.
 const DEGRADED: HeaderName = HeaderName::from_static("x-buttress-degraded");
 
@@ -78,9 +85,9 @@ impl<Q, B> Http<Q, B> {
             return;
         }
         let headers = response.headers_mut();
-        headers.insert(SERVED_BY, by.name.header_value());
+        say(headers, SERVED_BY, by.name.header_value());
         if by.degraded {
-            headers.insert(DEGRADED, HeaderValue::from_static("true"));
+            say(headers, DEGRADED, HeaderValue::from_static("true"));
         } else {
             headers.remove(DEGRADED);
         }
@@ -159,6 +166,15 @@ where
         Ok(rewrite.apply(request, same_account).await?)
     }
 
+    fn outlive(request: &mut Self::Sent) {
+        let extensions = request.extensions_mut();
+        extensions.remove::<Deadline>();
+        extensions.remove::<Trail>();
+        for name in WAITS {
+            request.headers_mut().remove(name);
+        }
+    }
+
     fn hand_on(response: Response<B>) -> Self::Response {
         response.map(FallbackBody::primary)
     }
@@ -169,8 +185,8 @@ where
             match response.extensions().get().cloned() {
                 Some(by) => self.say_who(response, &by),
                 None => {
-                    response.headers_mut().insert(SERVED_BY, name.clone());
                     response.headers_mut().remove(DEGRADED);
+                    say(response.headers_mut(), SERVED_BY, name.clone());
                 }
             }
         }
@@ -198,8 +214,10 @@ where
         ];
         if let Some(wait) = outcome.retry_after.filter(|wait| !wait.is_zero()) {
             if asks_to_wait.contains(&response.status()) {
-                let entry = response.headers_mut().entry(RETRY_AFTER);
-                entry.or_insert_with(|| HeaderValue::from(whole_seconds(wait)));
+                if let Ok(entry) = response.headers_mut().try_entry(RETRY_AFTER) {
+                    let wait = HeaderValue::from(whole_seconds(wait));
+                    let _its_own = entry.or_try_insert(wait);
+                }
             }
         }
         response.extensions_mut().insert(outcome);
@@ -228,6 +246,11 @@ fn is_for_primary_alone<Q>(request: &Request<Q>) -> bool {
     let upgrade = request.version() <= Version::HTTP_11 && request.headers().contains_key(UPGRADE);
     let overrides = request.extensions().get::<FallbackOverride>();
     upgrade || request.method() == Method::CONNECT || overrides == Some(&FallbackOverride::OFF)
+}
+
+/// Says something in a header, unless there is no room for another: a map of headers has a limit.
+fn say(headers: &mut HeaderMap, name: HeaderName, value: HeaderValue) {
+    let _no_room = headers.try_insert(name, value);
 }
 
 /// Rounded up: never earlier than told.
