@@ -9,7 +9,7 @@ use crate::error::AllTiersFailed;
 use crate::event;
 use crate::layer::Settings;
 use crate::name::TierName;
-use crate::plan::Plan;
+use crate::plan::{Plan, Says};
 use crate::served::{ServedBy, Tried, Tries};
 use crate::tier::{Answer, Ask, Asking, Serve, Tier};
 use crate::traffic::{Facts, Traffic};
@@ -132,15 +132,18 @@ impl<C, T: Traffic> Chain<C, T> {
             result => result,
         };
         let terms = &self.settings.tiers[course.asking].terms;
-        let skipped = course.plan.tier_failed(terms, &outcome);
+        let says = course.plan.tier_failed(terms, &outcome);
         course.plan.inner_tried(tried_inside::<T>(&result));
-        if skipped {
-            course.pass_over(&terms.name, outcome);
-        } else {
-            course.tries.add(Tried::new(terms.name.clone(), outcome));
-            course.last = result;
-            course.last_outcome = outcome;
-            course.last_place = course.asking + 1;
+        match says {
+            Says::Nothing => course.pass_over(&terms.name, outcome),
+            // Whose key was refused is no business of the caller, who would look for the fault in his own.
+            Says::ItsOwnFault => course.tries.add(Tried::new(terms.name.clone(), outcome)),
+            Says::Something => {
+                course.tries.add(Tried::new(terms.name.clone(), outcome));
+                course.last = result;
+                course.last_outcome = outcome;
+                course.last_place = course.asking + 1;
+            }
         }
         self.go_on(course)
     }

@@ -35,6 +35,16 @@ pub(crate) struct Terms {
     pub(crate) degraded: bool,
 }
 
+/// What the failure of a tier says about the request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Says {
+    /// It was passed over, or is one of our own.
+    Nothing,
+    /// It has credentials or a model that do not work, which is nothing to the caller.
+    ItsOwnFault,
+    Something,
+}
+
 /// Where a call stands among its tiers.
 #[derive(Debug)]
 pub(crate) struct Plan {
@@ -83,13 +93,19 @@ impl Plan {
         }
     }
 
-    /// A tier has failed. Whether it was merely passed over.
-    pub(crate) fn tier_failed(&mut self, terms: &Terms, outcome: &Outcome) -> bool {
+    /// A tier has failed. What that says.
+    pub(crate) fn tier_failed(&mut self, terms: &Terms, outcome: &Outcome) -> Says {
         if terms.local {
-            return true; // its failure says nothing about the request
+            return Says::Nothing;
         }
         self.hear(outcome, terms.same_account);
-        is_skip(outcome)
+        if is_skip(outcome) {
+            Says::Nothing
+        } else if !terms.same_account && is_own_fault(outcome) {
+            Says::ItsOwnFault
+        } else {
+            Says::Something
+        }
     }
 
     /// Those whom a fallback inside of the last one has asked.

@@ -101,7 +101,10 @@ impl Tried {
 
 /// Nothing was sent, be it that one of our layers refused or that there was nothing to send.
 pub(crate) const fn is_skip(outcome: &Outcome) -> bool {
-    matches!(outcome.kind, Kind::Unavailable) || matches!(outcome.reason, Some(Reason::Local))
+    // Time may also have run out after something was sent.
+    let refused = matches!(outcome.kind, Kind::Unavailable)
+        && !matches!(outcome.acceptance, Acceptance::Unknown);
+    refused || matches!(outcome.reason, Some(Reason::Local))
 }
 
 // ===== impl Tries =====
@@ -138,10 +141,15 @@ impl Tries {
 
     /// What it all means to an outer layer: the last word, the shortest wait after which somebody may
     /// serve, and the most that anybody may have done with the request.
+    ///
+    /// No wait is none to be told. How long an account has nothing left says nothing of those who have something.
     pub(crate) fn sum_up(&self, last: Outcome) -> Outcome {
         let all = || self.list.iter().map(Tried::outcome).chain([last]);
         let mut sum = last;
-        sum.retry_after = all().filter_map(|outcome| outcome.retry_after).min();
+        let waits = all()
+            .filter(|outcome| outcome.kind != Kind::OutOfQuota || last.kind == Kind::OutOfQuota);
+        let waits = waits.filter_map(|outcome| outcome.retry_after);
+        sum.retry_after = waits.filter(|wait| !wait.is_zero()).min();
         for outcome in all() {
             sum.acceptance = match (sum.acceptance, outcome.acceptance) {
                 (Acceptance::Unknown, _) | (_, Acceptance::Unknown) => Acceptance::Unknown,
@@ -177,6 +185,30 @@ mod tests {
         let sum = tries([throttled, open, refused]).sum_up(refused);
         assert_eq!(sum.kind, Kind::Transient);
         assert_eq!(sum.retry_after, Some(Duration::from_secs(3)));
+    }
+
+    #[test]
+    fn no_wait_and_the_wait_of_an_unpaid_account_are_nobody_elses() {
+        let seconds = Duration::from_secs;
+        let zero = Outcome::new(Kind::Throttled).after(Duration::ZERO);
+        let throttled = Outcome::new(Kind::Throttled).after(seconds(30));
+        let unpaid = Outcome::new(Kind::OutOfQuota).after(seconds(21_600));
+        let down = Outcome::new(Kind::Overloaded);
+        let wait = |all: &[Outcome], last| tries(all.to_vec()).sum_up(last).retry_after;
+        assert_eq!(wait(&[zero, throttled], down), Some(seconds(30)));
+        assert_eq!(wait(&[zero], down), None);
+        assert_eq!(wait(&[unpaid], down), None);
+        assert_eq!(wait(&[down], unpaid), Some(seconds(21_600)));
+        assert_eq!(wait(&[throttled], unpaid), Some(seconds(30)));
+    }
+
+    #[test]
+    fn who_was_sent_something_was_not_passed_over() {
+        let over = Outcome::DEADLINE_EXCEEDED;
+        let name = || TierName::literal("t");
+        assert!(Tried::new(name(), over).was_skipped());
+        let sent = over.accepted(Acceptance::Unknown);
+        assert!(!Tried::new(name(), sent).was_skipped());
     }
 
     #[test]

@@ -3,12 +3,12 @@
 
 use std::time::Duration;
 
-use buttress_body::ReplayPool;
+use buttress_body::{ReplayBody, ReplayPool};
 use buttress_classify::Profile;
 use buttress_core::{BoxError, Deadline, Failure, Kind, Outcome, find};
 use buttress_fallback::{
-    AllTiersFailed, FallbackBody, FallbackLayer, FallbackOverride, Http, LastGood, Rewrite,
-    ServedBy, Tier, When,
+    AllTiersFailed, FallbackBody, FallbackLayer, FallbackOverride, HandOver, Http, LastGood,
+    Rewrite, ServedBy, Tier, Trail, When,
 };
 use buttress_testkit::body::{ScriptedBody, Step, audit};
 use buttress_testkit::probe::{Reply, ScriptedService};
@@ -84,6 +84,77 @@ fn all_of(call: &Call) -> String {
 }
 
 // ===== what is sent =====
+
+/// Keeps what is handed over to it.
+#[derive(Clone, Default)]
+struct Queue(std::sync::Arc<std::sync::Mutex<Option<http::request::Parts>>>);
+
+impl HandOver<Request<ReplayBody<Full<Bytes>>>> for Queue {
+    type Response = Response<Full<Bytes>>;
+
+    async fn hand_over(
+        &self,
+        request: Request<ReplayBody<Full<Bytes>>>,
+        _why: Outcome,
+    ) -> Result<Self::Response, BoxError> {
+        *self.0.lock().unwrap() = Some(request.into_parts().0);
+        Ok(Response::builder().status(202).body(Full::default())?)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_queued_outlives_its_call() {
+    let (a, queue) = (down(), Queue::default());
+    let mut request = chat();
+    let deadline = Deadline::after(Instant::now().into_std(), Duration::from_secs(3));
+    request.extensions_mut().insert(deadline);
+    let headers = request.headers_mut();
+    headers.insert("grpc-timeout", HeaderValue::from_static("3S"));
+    headers.insert("authorization", HeaderValue::from_static("secret"));
+    let layer = layer().tier(Tier::hand_over("queue", queue.clone()));
+    let response = send(&layer, &a, request).await.unwrap();
+    assert_eq!(response.status(), 202);
+    let head = queue.0.lock().unwrap().take().unwrap();
+    assert!(head.extensions.get::<Deadline>().is_none());
+    assert!(head.extensions.get::<Trail>().is_none());
+    assert!(head.headers.is_empty(), "{:?}", head.headers);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tier_whose_own_key_is_refused_does_not_hide_the_last_answer() {
+    let (a, b, c) = (
+        upstream([Behaviour::rate_limited()]),
+        upstream([Behaviour::status(401).body("text/plain", "key-of-the-house")]),
+        well(),
+    );
+    let layer = layer().tier(tier("b", &b));
+    let response = send(&layer, &a, chat()).await.unwrap();
+    assert_eq!(response.status(), 429);
+    assert_eq!((by(&response).name(), by(&response).tier()), ("primary", 0));
+    assert_eq!(by(&response).reasons().len(), 2);
+
+    let layer = layer.tier(tier("c", &c));
+    assert_eq!(send(&layer, &a, chat()).await.unwrap().status(), 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_as_many_headers_as_fit_the_tier_is_passed_over() {
+    let mut request = chat();
+    for n in 0.. {
+        let name = HeaderName::try_from(format!("h{n}")).unwrap();
+        let added = request
+            .headers_mut()
+            .try_append(name, HeaderValue::from_static("1"));
+        if added.is_err() {
+            break;
+        }
+    }
+    let (a, b) = (down(), well());
+    let keyed = Rewrite::new().bearer("k").unwrap();
+    let layer = layer().tier(tier("b", &b).same_account(true).rewrite(keyed));
+    let response = send(&layer, &a, request).await.unwrap();
+    assert_eq!((response.status().as_u16(), b.counts().calls), (503, 0));
+}
 
 #[tokio::test(start_paused = true)]
 async fn the_body_is_sent_again_byte_for_byte() {
