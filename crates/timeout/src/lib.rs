@@ -45,7 +45,7 @@
 //! stream that never waits is never cut.
 //!
 //! A slow reader is no stall. The silence begins anew where somebody waits again after a pause, unless he
-//! was back within a quarter of the limit. So a reader that comes by once an hour never sees `idle` elapse;
+//! was back within a quarter of the limit, or 20 ms if that is more. So a reader that comes by once an hour never sees `idle` elapse;
 //! it is `total` that ends his stream, once he has had what is there and would have to wait. Where there is
 //! always more, the deadline of a call ends it, and of these limits none.
 //!

@@ -128,11 +128,11 @@ impl Stopwatch {
     }
 
     /// Whether anything has come. Whoever waits comes when the alarm rings; who is that late was away,
-    /// and the silence begins anew.
+    /// and the silence begins anew. A little late is anybody whose runtime is busy.
     fn look(&mut self, due: Instant, now: Instant) {
         let late = now.saturating_duration_since(due);
         for quiet in self.quiets() {
-            if quiet.is_touched() || late > quiet.grain() {
+            if quiet.is_touched() || late > quiet.grain().max(BUSY) {
                 quiet.restart(now);
             }
         }
@@ -186,3 +186,7 @@ impl Stopwatch {
         [Some(&mut self.idle), progress].into_iter().flatten()
     }
 }
+
+/// How late a task may be that never went away: timers are rounded up to a millisecond, and other tasks have
+/// their turn. Without it, short limits would begin anew at each look.
+const BUSY: Duration = Duration::from_millis(20);

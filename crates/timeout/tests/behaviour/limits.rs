@@ -7,7 +7,7 @@ use buttress_timeout::{
 };
 use http::{Request, Response};
 use http_body_util::BodyExt;
-use tokio::time::Instant;
+use tokio::time::{Instant, advance, timeout};
 
 use crate::calls::{MS, PING, SECOND, TEXT, call, call_for, failure, in_time, layer, stream};
 
@@ -141,6 +141,17 @@ async fn f35_an_upstream_that_sends_only_pings_trips_progress_and_not_idle() {
     );
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_limit_that_is_shorter_than_a_timer_is_exact_elapses() {
+    for micros in [500, 1_000, 1_500, 2_000, 3_700] {
+        let limit = MS * micros / 1_000;
+        let answer = call(layer().idle(limit), [Step::data(TEXT), Step::Stall]).await;
+        let (error, passed) = failure(answer).await;
+        assert!(find::<IdleElapsed>(&*error).is_some(), "{limit:?}");
+        assert!(in_time(passed, limit), "{limit:?}: {passed:?}");
+    }
+}
+
 // ===== progress =====
 
 #[tokio::test(start_paused = true)]
@@ -236,4 +247,23 @@ async fn total_may_elapse_before_the_head() {
         .unwrap_err();
     assert!(find::<TotalElapsed>(&*error).is_some());
     assert_eq!(start.elapsed(), SECOND * 5);
+}
+
+// ===== several =====
+
+#[tokio::test(start_paused = true)]
+async fn of_several_limits_that_have_elapsed_the_first_to_do_so_is_told() {
+    for (idle, total) in [(10, 11), (11, 10)] {
+        let layer = layer().idle(SECOND * idle).total(SECOND * total);
+        let answer = call(layer, [Step::data(TEXT), Step::Stall]).await;
+        let mut body = answer.into_body();
+        assert!(body.frame().await.unwrap().is_ok());
+        assert!(timeout(MS * 9_900, body.frame()).await.is_err());
+        // Both elapse before anybody looks, and nobody was away for long.
+        advance(MS * 1_600).await;
+        let error = body.frame().await.unwrap().unwrap_err();
+        let is_idle = find::<IdleElapsed>(&*error).is_some();
+        assert_eq!(is_idle, idle < total, "{error}");
+        assert_eq!(find::<TotalElapsed>(&*error).is_some(), !is_idle, "{error}");
+    }
 }

@@ -6,7 +6,7 @@ use buttress_timeout::{IdleElapsed, TotalElapsed};
 use http_body_util::BodyExt;
 use tokio::time::{Instant, advance, timeout};
 
-use crate::calls::{SECOND, TEXT, call, failure, in_time, layer};
+use crate::calls::{MS, SECOND, TEXT, call, failure, in_time, layer};
 
 #[tokio::test(start_paused = true)]
 async fn a_paused_client_loses_no_byte_and_its_pause_is_no_stall() {
@@ -61,6 +61,22 @@ async fn a_client_that_waits_in_short_turns_still_sees_the_true_silence() {
         "{:?}",
         start.elapsed()
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_that_is_a_few_milliseconds_late_has_not_been_away() {
+    for (late, is_away) in [(MS * 15, false), (MS * 40, true)] {
+        let mut body = call(layer().idle(MS * 8), [Step::data(TEXT), Step::Stall])
+            .await
+            .into_body();
+        assert!(body.frame().await.unwrap().is_ok());
+        assert!(timeout(MS, body.frame()).await.is_err());
+        advance(late).await;
+        let start = Instant::now();
+        let error = body.frame().await.unwrap().unwrap_err();
+        assert!(find::<IdleElapsed>(&*error).is_some());
+        assert_eq!(start.elapsed() >= MS * 8, is_away, "{:?}", start.elapsed());
+    }
 }
 
 #[tokio::test(start_paused = true)]
