@@ -3,7 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use buttress_core::{BoxError, Deadline};
 use http::{Response, StatusCode};
@@ -21,11 +21,16 @@ pin_project! {
     /// The head and its body are timed by one and the same timer, which the body takes along. Ready at
     /// its first poll it has read no clock: time then counts from the first wait of the body.
     ///
+    /// # Panics
+    /// Polled again after an elapsed limit. And where it waits outside of a tokio runtime whose time is
+    /// enabled.
+    ///
     /// # Cancel safety
     /// Dropped, it drops the inner call and the timer, and leaves nothing behind.
     pub struct ResponseFuture<F> {
+        // `None` once a limit has elapsed.
         #[pin]
-        inner: F,
+        inner: Option<F>,
         settings: Settings,
         deadline: Option<Deadline>,
         is_tunnel: bool,
@@ -43,7 +48,7 @@ impl<F> ResponseFuture<F> {
         is_tunnel: bool,
     ) -> Self {
         Self {
-            inner,
+            inner: Some(inner),
             settings,
             deadline,
             is_tunnel,
@@ -62,14 +67,17 @@ where
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
+        let mut this = self.project();
         let begin = || Stopwatch::new(&this.settings.limits, *this.deadline);
-        let answer = match this.inner.poll(cx) {
+        let inner = this.inner.as_mut().as_pin_mut().expect(POLLED_AGAIN);
+        let answer = match inner.poll(cx) {
             Poll::Ready(Ok(answer)) => answer,
             Poll::Ready(Err(error)) => return Poll::Ready(Err(error.into())),
             Poll::Pending => {
-                let failure = this.stopwatch.get_or_insert_with(begin).wait(cx);
-                return failure.map(|failure| Err(failure.into()));
+                let failure = ready!(this.stopwatch.get_or_insert_with(begin).wait(cx));
+                // Whoever keeps a future that is done keeps no call.
+                this.inner.set(None);
+                return Poll::Ready(Err(failure.into()));
             }
         };
         let (head, body) = answer.into_parts();
@@ -85,6 +93,8 @@ where
         Poll::Ready(Ok(Response::from_parts(head, body)))
     }
 }
+
+const POLLED_AGAIN: &str = "a future is not polled again after it has given its result";
 
 impl<F> fmt::Debug for ResponseFuture<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,5 +1,6 @@
 //! Nothing, everything, and the end.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use buttress_core::{BoxError, Failure, find};
@@ -76,6 +77,16 @@ async fn dropped_wherever_it_waits_it_leaves_nothing_behind() {
         drop(body);
         assert!(inner.dropped());
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_elapsed_limit_drops_the_call_although_its_future_is_kept() {
+    let (inner, handle) =
+        ScriptedService::<_, Response<ScriptedBody>, BoxError>::new([Reply::Pending]);
+    let mut service = layer().layer(inner);
+    let mut call = pin!(service.ready().await.unwrap().call(Request::new(())));
+    assert!(call.as_mut().await.is_err());
+    assert_eq!((handle.in_flight(), handle.dropped()), (0, 1));
 }
 
 #[tokio::test(start_paused = true)]
