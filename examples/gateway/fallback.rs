@@ -30,12 +30,13 @@ pub(crate) type Boards = Vec<(String, Circuits<CircuitKey>)>;
 /// The caller's credentials go to the first upstream's origin and nowhere else.
 pub(crate) fn chain(args: &Args, upstreams: &[Upstream]) -> Result<(Chain, Boards), BoxError> {
     let profile = args.profile;
-    let client = client(args.connect_timeout)?;
+    let (client, retry) = (client(args.connect_timeout)?, args.retry());
     let mut boards = Boards::new();
     let mut stack = |upstream: &Upstream, name: &str| {
         let breaker = args.breaker(name);
         boards.push((name.to_owned(), breaker.circuits()));
-        tier(args, upstream.clone(), breaker, client.clone())
+        let retry = retry.clone(); // one budget for all of them
+        tier(args, upstream.clone(), retry, breaker, client.clone())
     };
     let named = || upstreams.iter().zip(names(upstreams));
     let (first, name) = named().next().ok_or("there is no upstream")?;

@@ -1,7 +1,9 @@
 //! Where the layers meet, and the only place where they do.
 
 use axum::body::Body;
+use buttress::classify::Profile;
 use buttress::core::BoxError;
+use buttress::retry::RetryLayer;
 use http::{Request, Response};
 use tower::util::BoxCloneSyncService;
 use tower::{ServiceBuilder, filter::FilterLayer};
@@ -36,10 +38,11 @@ pub(crate) fn stack(args: &Args, chain: Chain) -> Stack {
     BoxCloneSyncService::new(service)
 }
 
-/// One upstream; all of them share the retries' budget and the client.
+/// One upstream; all of them share the client, and the budget of the retries.
 pub(crate) fn tier(
     args: &Args,
     upstream: Upstream,
+    retry: RetryLayer<Profile>,
     breaker: Breaker,
     client: Client<Sent>,
 ) -> Tier {
@@ -47,7 +50,7 @@ pub(crate) fn tier(
         .map_response(|response: Response<_>| response.map(Body::new))
         .map_result(|answer: Result<_, BoxError>| Ok::<_, BoxError>(forward::response(answer?)?))
         .layer(FilterLayer::new(move |request| upstream.aim(request)))
-        .layer(args.retry())
+        .layer(retry)
         .layer(args.budget_share())
         .layer(breaker)
         .layer(args.judge())
