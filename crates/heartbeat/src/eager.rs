@@ -10,8 +10,9 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use buttress_classify::Profile;
+use http::header::ACCEPT_ENCODING;
 use http::request::Parts;
-use http::{Request, Response};
+use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
@@ -69,11 +70,14 @@ where
 
     fn call(&mut self, request: Request<Q>) -> Self::Future {
         let settings = self.settings.for_request(&request);
-        let (head, body) = request.into_parts();
+        let (mut head, body) = request.into_parts();
         let wants = match settings.heartbeat.0 {
             Some(_) => (self.mode.wants)(&head).into(),
             None => WantsStream::No,
         };
+        if wants != WantsStream::No {
+            ask_for_plain(&mut head.headers);
+        }
         let (wanted, body) = match wants {
             WantsStream::BodyTells => {
                 let asked = Arc::new(Asked::default());
@@ -100,6 +104,13 @@ impl Wanted {
             Self::Known(known) => *known,
             Self::InBody(asked) => asked.get(),
         }
+    }
+}
+
+/// A compressed stream could not be joined to a head that has gone out. Who named no codings gets none.
+fn ask_for_plain(headers: &mut HeaderMap) {
+    if headers.contains_key(ACCEPT_ENCODING) {
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     }
 }
 

@@ -104,13 +104,28 @@ impl HeartbeatSseLayer {
     /// expect; see [`profile`](HeartbeatSseLayer::profile).
     ///
     /// `wants` is asked about the head of each request, and answers with a [`WantsStream`] or a `bool`.
-    /// [`wants_stream`](crate::wants_stream) knows what browsers and SDKs send; narrow it down to what is
+    /// [`wants_stream`] knows what browsers and SDKs send; narrow it down to what is
     /// known to take long.
     ///
     /// # What it costs
     /// The status is spent: the client sees 200, whatever comes, and its SDK does not retry by a status any
     /// more. The headers of the answer are lost: request ids, rate limits, cookies. So `after` should be
     /// longer than errors take (5 s to 10 s) and shorter than the idle limit of whatever is in front.
+    ///
+    /// A browser's `EventSource` stops for good at a 204, or at any other answer that is no stream under 200;
+    /// it sees the event here, and the end, and connects again. And that event is named `error`, so it also
+    /// reaches `onerror`, where a broken connection does: what sets them apart is that it has `data`.
+    ///
+    /// An answer of JSON, even one under 200, cannot be told in a stream. So for a `POST` of JSON whose
+    /// `Accept` names both types, as MCP's clients send it, [`wants_stream`] leaves it to the body. That of
+    /// MCP says nothing, so its calls wait for their heads; answer `true` for those that are known to be
+    /// streams.
+    ///
+    /// A compressed stream could not be joined on. So a request that wants a stream, or may want one, goes on
+    /// with `Accept-Encoding: identity` if it came with that header; then its answer is not compressed where
+    /// it is no stream, either, but for what stands outside.
+    ///
+    /// [`wants_stream`]: crate::wants_stream
     ///
     /// A call that wants a stream boxes its inner future; one whose body is to tell has another allocation,
     /// for what it told.
