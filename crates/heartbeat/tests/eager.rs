@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests may panic, too")]
 
 use std::io;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use buttress_classify::Profile;
@@ -203,6 +204,55 @@ async fn a_body_that_is_read_late_is_heard_late() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_takes_json_as_well_and_asks_for_no_stream_gets_the_json() {
+    let mut request = posting([Step::data(
+        "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/call\"}",
+    )]);
+    let both = "application/json, text/event-stream".parse().unwrap();
+    request.headers_mut().insert("accept", both);
+    let result = "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}";
+    let reply = Reply::Ok(answer(200, "application/json", [Step::data(result)]));
+    let response = call(layer(), request, reply.after(SECOND * 60)).await;
+    assert_eq!(read(response.unwrap()).await, result);
+}
+
+/// What the inner service gets to see of the codings that the client accepts.
+async fn codings(mut request: Request<ScriptedBody>, sent: &[&str]) -> Vec<String> {
+    for coding in sent {
+        let coding = coding.parse().unwrap();
+        request.headers_mut().append("accept-encoding", coding);
+    }
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let sees = Arc::clone(&seen);
+    let (inner, _handle) =
+        ScriptedService::<Asking, Inner, BoxError>::from_fn(move |_, request: Asking| {
+            let lines = request.headers().get_all("accept-encoding").iter();
+            let lines = lines.map(|line| line.to_str().unwrap().to_owned());
+            sees.lock().unwrap().extend(lines);
+            Reply::Ok(stream([]))
+        });
+    let _answer = layer().layer(inner).oneshot(request).await.unwrap();
+    let seen = seen.lock().unwrap();
+    seen.clone()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_may_have_to_be_joined_on_is_asked_for_uncompressed() {
+    let sent = ["gzip, br", "zstd"];
+    assert_eq!(codings(asking(), &sent).await, ["identity"]);
+    let may_want = posting([Step::data("{\"stream\":true}")]);
+    assert_eq!(codings(may_want, &sent).await, ["identity"]);
+
+    let nothing: [&str; 0] = [];
+    assert_eq!(codings(asking(), &[]).await, nothing, "none were named");
+    let no_stream = Request::get("/").body(ScriptedBody::new([])).unwrap();
+    assert_eq!(codings(no_stream, &sent).await, sent);
+    let mut off = asking();
+    off.extensions_mut().insert(Heartbeat::OFF);
+    assert_eq!(codings(off, &sent).await, sent);
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_question_is_the_users_to_ask() {
     for (wants, status) in [(true, 200), (false, 503)] {
         let layer = HeartbeatSseLayer::new().eager(AFTER, move |head: &Parts| {
@@ -322,6 +372,32 @@ async fn the_json_of_an_error_answer_is_passed_on_as_it_is() {
         let (name, data) = told(Profile::ANTHROPIC, Reply::Ok(answer(429, kind, steps))).await;
         assert_eq!(name, "error");
         assert_eq!(data, serde_json::from_str::<Value>(words).unwrap());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_json_of_an_error_answer_is_one_line_of_data_however_it_is_laid_out() {
+    let words = "{\r\n \"error\": {\r \"message\": \"x\"\n}\n}\n\n";
+    let reply = Reply::Ok(answer(400, "application/json", [Step::data(words)]));
+    let answer = call(layer(), asking(), reply.after(SECOND * 6)).await;
+    assert_eq!(
+        read(answer.unwrap()).await,
+        [
+            BEAT,
+            "event: error\ndata: {   \"error\": {  \"message\": \"x\" } }\n\n"
+        ]
+        .concat()
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn frames_that_bring_nothing_do_not_keep_an_error_from_being_told() {
+    for (empty, message) in [(200, "mine"), (20_000, "the upstream asks to slow down")] {
+        let steps = (0..empty).map(|_| Step::data(""));
+        let steps = steps.chain([Step::data("{\"error\":{\"message\":\"mine\"}}")]);
+        let reply = Reply::Ok(answer(429, "application/json", steps));
+        let (_, data) = told(Profile::OPENAI, reply).await;
+        assert_eq!(data["error"]["message"], message, "{empty}");
     }
 }
 

@@ -24,6 +24,8 @@ pub(super) struct Words {
     head: Parts,
     profile: Profile,
     read: Vec<u8>,
+    /// How many frames may still come that bring nothing.
+    idle_frames: u16,
     scan: Scan,
     alarm: Alarm,
     is_limited: bool,
@@ -36,6 +38,7 @@ impl Words {
             head,
             profile,
             read: Vec::new(),
+            idle_frames: MAX_IDLE_FRAMES,
             scan: Scan::new(),
             alarm: Alarm::new(),
             is_limited: false,
@@ -69,8 +72,15 @@ impl Words {
                     return Poll::Ready(self.event(false));
                 }
             };
-            let Ok(mut data) = frame.into_data() else {
-                continue;
+            let mut data = match frame.into_data() {
+                Ok(data) if data.has_remaining() => data,
+                _ => match self.idle_frames.checked_sub(1) {
+                    Some(left) => {
+                        self.idle_frames = left;
+                        continue;
+                    }
+                    None => return Poll::Ready(self.event(false)),
+                },
             };
             let data: Bytes = data.copy_to_bytes(data.remaining().min(MAX_BYTES + 1));
             self.scan.push(&data);
@@ -104,7 +114,8 @@ impl Words {
         match std::str::from_utf8(&self.read) {
             Ok(json) if is_whole && self.scan.is_whole_object() => {
                 event::failed(Some(*status), &outcome);
-                as_error_event(json)
+                // In one line of data. No JSON text has a line break inside of a string.
+                as_error_event(&json.trim_ascii().replace(['\r', '\n'], " "))
             }
             _ => last_words(&self.profile, Some(*status), &outcome),
         }
@@ -130,3 +141,6 @@ pub(super) fn last_words(
 /// An error's own words are short, and so is the wait for them.
 const MAX_BYTES: usize = 16 * 1024;
 const MAX_WAIT: Duration = Duration::from_secs(1);
+
+/// Frames that are always there leave no time to look at the timer, and these would not fill the limit either.
+const MAX_IDLE_FRAMES: u16 = 256;
