@@ -53,6 +53,7 @@
 //! answer of which a piece was evicted counts as unreadable. A replica that takes over may not know the newest leases;
 //! they are taken again by their holders at the next renewal, if nobody else was faster.
 //!
+//! One server, or the primary of some behind one name. A cluster wants a proxy in front; all keys of a call are in one slot.
 //! A user of its own needs `+eval +ping +get +set +getrange +hget +hset +exists +hexists +hstrlen +pttl +pexpire +del +unlink`
 //! on the keys `~buttress:*`.
 //!

@@ -14,7 +14,7 @@ use buttress_idempotency_redis::RedisStore;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use redis::aio::MultiplexedConnection;
-use redis::{Client, FromRedisValue, cmd};
+use redis::{AsyncConnectionConfig, Client, FromRedisValue, cmd};
 use tokio::time::{Instant, sleep};
 
 /// Longer than any lease that a test waits for the end of.
@@ -70,8 +70,9 @@ impl Server {
         format!("redis://127.0.0.1:{}/", self.port)
     }
 
+    /// A store that a slow machine does not make nervous.
     pub(crate) fn store(&self) -> RedisStore {
-        RedisStore::new(&self.url()).unwrap()
+        RedisStore::new(&self.url()).unwrap().patience(LONG)
     }
 
     /// As by `kill -9`.
@@ -113,7 +114,11 @@ impl Server {
 
     pub(crate) async fn connect(&self) -> MultiplexedConnection {
         let client = Client::open(self.url()).unwrap();
-        client.get_multiplexed_async_connection().await.unwrap()
+        let patient = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(LONG))
+            .set_response_timeout(Some(LONG));
+        let connecting = client.get_multiplexed_async_connection_with_config(&patient);
+        connecting.await.unwrap()
     }
 
     /// Words of a command, as an operator would type them.
