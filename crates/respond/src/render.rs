@@ -70,7 +70,9 @@ fn answer(status: StatusCode, content_type: HeaderValue, body: Bytes) -> Respons
 /// Keeps the client's SDK from sending a request again whose retries have been used up, unless the upstream
 /// has had its own word on that.
 pub(crate) fn forbid_retry(headers: &mut HeaderMap) {
-    headers.entry(SHOULD_RETRY).or_insert(spelled(false));
+    if let Ok(entry) = headers.try_entry(SHOULD_RETRY) {
+        let _its_own_or_no_room = entry.or_try_insert(spelled(false));
+    }
 }
 
 const fn spelled(word: bool) -> HeaderValue {
