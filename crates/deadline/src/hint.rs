@@ -53,7 +53,8 @@ impl Hints {
         self
     }
 
-    /// The least of all that is said, in however many lines. What is malformed is as if absent.
+    /// The least of all that is said, in however many lines. What is malformed is as if absent, and so is a zero
+    /// where it stands for no limit.
     #[inline]
     pub(crate) fn read(&self, headers: &HeaderMap) -> Option<Duration> {
         let mut least = None;
@@ -73,7 +74,7 @@ impl Hints {
         let (header, parse): (_, fn(&[u8]) -> Option<Duration>) = match name {
             "grpc-timeout" => (TimeoutHeader::Grpc, grpc_timeout::parse),
             EXPECTED => (TimeoutHeader::EnvoyExpected, hints::milliseconds),
-            "x-envoy-upstream-rq-timeout-ms" => (TimeoutHeader::EnvoyUpstream, hints::milliseconds),
+            UPSTREAM => (TimeoutHeader::EnvoyUpstream, hints::milliseconds),
             "x-stainless-read-timeout" | "x-stainless-timeout" => {
                 (TimeoutHeader::Stainless, hints::seconds)
             }
@@ -83,7 +84,16 @@ impl Hints {
         if self.headers & header.bit() == 0 {
             return Line::Other;
         }
-        parse(value).map_or(Line::Malformed, Line::Says)
+        let asks_for = matches!(
+            header,
+            TimeoutHeader::EnvoyUpstream | TimeoutHeader::Stainless
+        );
+        match parse(value) {
+            // Asked for, it means that there is no limit.
+            Some(Duration::ZERO) if asks_for => Line::Other,
+            Some(time) => Line::Says(time),
+            None => Line::Malformed,
+        }
     }
 
     fn moment(&self, value: &[u8]) -> Line {
@@ -131,3 +141,4 @@ impl TimeoutHeader {
 }
 
 pub(crate) const EXPECTED: &str = "x-envoy-expected-rq-timeout-ms";
+pub(crate) const UPSTREAM: &str = "x-envoy-upstream-rq-timeout-ms";

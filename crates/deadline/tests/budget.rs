@@ -315,3 +315,14 @@ async fn whoever_is_said_to_enforce_a_deadline_must_still_be_there() {
     exceeded(&answer.unwrap_err());
     assert!(start.elapsed() - SECOND * 2 <= Duration::from_millis(2));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_zero_that_stands_for_no_limit_is_none() {
+    let layer = TimeoutBudgetLayer::new(SECOND * 2)
+        .read(TimeoutHeader::EnvoyUpstream)
+        .read(TimeoutHeader::Stainless);
+    for name in ["x-envoy-upstream-rq-timeout-ms", "x-stainless-timeout"] {
+        let request = Request::get("/").header(name, "0").body(()).unwrap();
+        assert_eq!(time_of(layer, request).await, Some(SECOND * 2), "{name}");
+    }
+}
