@@ -73,7 +73,7 @@ async fn respond_outside_heartbeat_a_stream_that_fails_after_a_silence_says_so()
     assert_eq!(text.matches(KEEPALIVE).count(), 2, "{text}");
     let (_, end) = text.rsplit_once(KEEPALIVE).unwrap();
     assert!(end.contains("event: error\n"), "{text}");
-    assert!(!whole, "and then it breaks off");
+    assert!(whole && end.ends_with("}\n\n"), "the event is its end");
 }
 
 #[tokio::test(start_paused = true)]
