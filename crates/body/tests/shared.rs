@@ -23,6 +23,7 @@ use proptest::prelude::*;
 use tokio::time::sleep;
 
 const WINDOW: usize = 8 << 20;
+const SECOND: Duration = Duration::from_secs(1);
 
 fn endless() -> Patience {
     Box::pin(pending())
@@ -163,36 +164,6 @@ impl Body for Does {
 }
 
 #[test]
-fn who_is_woken_to_ask_and_leaves_instead_wakes_the_others() {
-    let other: Arc<Mutex<Option<SharedBody<Does>>>> = Arc::default();
-    let woken = Arc::new(Woken::default());
-    let (its, waker) = (Arc::clone(&other), Waker::from(Arc::clone(&woken)));
-    let shared = Shared::new(
-        Does(Box::new(move |cx| {
-            // While one asks, something comes, and the other one looks: somebody is asking already.
-            cx.waker().wake_by_ref();
-            if let Some(other) = &mut *its.lock().unwrap() {
-                assert!(poll(other, &waker).is_pending());
-            }
-            Poll::Pending
-        })),
-        WINDOW,
-        endless,
-    );
-    *other.lock().unwrap() = shared.join();
-    let mut one = shared.join().unwrap();
-    assert!(poll(&mut one, Waker::noop()).is_pending());
-    assert_eq!(
-        woken.0.load(SeqCst),
-        0,
-        "the other one waits for the one who asks"
-    );
-    drop(one);
-    assert_eq!(woken.0.load(SeqCst), 1);
-    other.lock().unwrap().take();
-}
-
-#[test]
 fn the_last_to_leave_cancels_the_upstream() {
     let body = ScriptedBody::new([Step::Stall]);
     let handle = body.handle();
@@ -299,6 +270,106 @@ async fn who_pauses_for_less_than_the_patience_loses_nothing() {
     }
     assert_eq!(bytes, 5_000);
     assert_eq!(fast.await.unwrap().unwrap().to_bytes().len(), 5_000);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_far_behind_but_holds_nobody_back_is_left_alone() {
+    let frames = (0..50).flat_map(|_| [Step::Wait(SECOND), Step::data(vec![b'x'; 100])]);
+    let shared = Shared::new(ScriptedBody::new(frames), 1_000, five_seconds);
+    let mut slow = shared.join().unwrap();
+    let fast = tokio::spawn(shared.join().unwrap().collect());
+    sleep(SECOND * 7).await; // seven frames behind from here on, and never more
+    let mut bytes = 0;
+    while let Some(frame) = slow.frame().await {
+        bytes += frame.unwrap().into_data().unwrap().len();
+        sleep(SECOND).await;
+    }
+    assert_eq!(bytes, 5_000);
+    assert_eq!(fast.await.unwrap().unwrap().to_bytes().len(), 5_000);
+}
+
+#[tokio::test(start_paused = true)]
+async fn patience_is_with_the_one_who_holds_back_and_not_with_whoever_is_behind_at_its_end() {
+    let frames = (0..100).map(|_| Step::data(vec![b'x'; 100]));
+    let shared = Shared::new(ScriptedBody::new(frames), 1_000, five_seconds);
+    let [mut one, mut other] = [(); 2].map(|()| shared.join().unwrap());
+    let fast = tokio::spawn(shared.join().unwrap().collect());
+    let read = async |reader: &mut SharedBody<_>, frames: usize| {
+        for _ in 0..frames {
+            reader.frame().await.unwrap().unwrap();
+        }
+    };
+    read(&mut other, 8).await;
+    sleep(SECOND).await; // the first one has held the others back since the start
+    sleep(Duration::from_millis(3_900)).await;
+    read(&mut one, 8).await; // now the second one is as far behind as it
+    sleep(SECOND).await;
+    read(&mut other, 1).await;
+    read(&mut one, 1).await;
+    drop((one, other));
+    assert_eq!(fast.await.unwrap().unwrap().to_bytes().len(), 10_000);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_holds_the_others_back_and_leaves_lets_them_go_on_at_once() {
+    let frames = (0..50).map(|_| Step::data(vec![b'x'; 100]));
+    let shared = Shared::new(ScriptedBody::new(frames), 1_000, endless);
+    let paused = shared.join().unwrap();
+    let fast = tokio::spawn(shared.join().unwrap().collect());
+    sleep(SECOND).await;
+    assert!(!fast.is_finished());
+    drop(paused);
+    let read = tokio::time::timeout(SECOND, fast)
+        .await
+        .expect("it was woken");
+    assert_eq!(read.unwrap().unwrap().to_bytes().len(), 5_000);
+}
+
+#[test]
+fn who_looked_while_another_asked_is_woken_if_the_source_was_rung_for_meanwhile() {
+    let other: Arc<Mutex<Option<SharedBody<Does>>>> = Arc::default();
+    let woken = Arc::new(Woken::default());
+    let (its, waker) = (Arc::clone(&other), Waker::from(Arc::clone(&woken)));
+    let mut asked = 0;
+    let shared = Shared::new(
+        Does(Box::new(move |cx| {
+            asked += 1;
+            if asked > 1 {
+                return Poll::Ready(Some(Ok(Frame::data(Bytes::from("a")))));
+            }
+            cx.waker().wake_by_ref();
+            if let Some(other) = &mut *its.lock().unwrap() {
+                assert!(poll(other, &waker).is_pending());
+            }
+            Poll::Pending
+        })),
+        WINDOW,
+        endless,
+    );
+    *other.lock().unwrap() = shared.join();
+    let mut one = shared.join().unwrap();
+    // Its task is woken too, and may do something else all the same.
+    assert!(poll(&mut one, Waker::noop()).is_pending());
+    assert_eq!(woken.0.load(SeqCst), 1);
+    let mut other = other.lock().unwrap().take().unwrap();
+    assert_eq!(data(poll(&mut other, Waker::noop())), "a");
+}
+
+#[test]
+fn a_source_that_always_has_nothing_lets_others_have_their_turn() {
+    let ready = || {
+        let nothing = Does(Box::new(|_| {
+            Poll::Ready(Some(Ok(Frame::data(Bytes::new()))))
+        }));
+        Shared::new(nothing, WINDOW, endless)
+    };
+    let woken = Arc::new(Woken::default());
+    let waker = Waker::from(Arc::clone(&woken));
+    assert!(poll(&mut ready().join().unwrap(), &waker).is_pending());
+    assert!(woken.0.load(SeqCst) > 0, "and goes on");
+    let mut finish = ready().finish();
+    let polled = Pin::new(&mut finish).poll(&mut Context::from_waker(&waker));
+    assert!(polled.is_pending());
 }
 
 #[tokio::test]

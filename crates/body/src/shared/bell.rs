@@ -55,13 +55,18 @@ impl Bell {
 
     /// The next ring wakes this one.
     pub(crate) fn wait(&self, seat: usize, waker: &Waker) {
-        let mut seats = self.seats();
-        if let Some(slot) = seats.wakers.get_mut(seat) {
-            match slot {
-                Some(known) => known.clone_from(waker), // which is nothing if it is the same
-                None => *slot = Some(waker.clone()),
-            }
+        let is_known = |known: &Option<Waker>| known.as_ref().is_some_and(|k| k.will_wake(waker));
+        if self.seats().wakers.get(seat).is_some_and(is_known) {
+            return;
         }
+        let waker = waker.clone();
+        let mut seats = self.seats();
+        let before = seats
+            .wakers
+            .get_mut(seat)
+            .and_then(|slot| slot.replace(waker));
+        drop(seats);
+        drop(before);
     }
 
     /// Whether the source is worth asking.

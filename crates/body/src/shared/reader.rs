@@ -63,7 +63,7 @@ where
         mut done: impl FnMut() -> Option<T>,
     ) -> Poll<Option<T>> {
         let mut waits = false;
-        loop {
+        for _ in 0..AT_ONCE {
             if let Some(found) = done() {
                 return Poll::Ready(Some(found));
             }
@@ -78,6 +78,8 @@ where
                 return Poll::Pending;
             }
         }
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 }
 
@@ -97,7 +99,7 @@ where
             return Poll::Ready(None);
         }
         let mut waits = false;
-        loop {
+        for _ in 0..AT_ONCE {
             match self.run.read(self.reader) {
                 Read::Chunk(chunk) => {
                     self.bytes += chunk.len() as u64;
@@ -132,6 +134,9 @@ where
                 }
             }
         }
+        // It goes on with what is of no use, such as empty frames: others want to do something, too.
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 
     fn is_end_stream(&self) -> bool {
@@ -154,10 +159,8 @@ where
 impl<B> Drop for SharedBody<B> {
     fn drop(&mut self) {
         self.run.bell.leave_seat(self.seat);
-        let made_room = self.run.tape().leave(self.reader);
-        // It may have been woken to ask the source, and will not.
-        if made_room || self.run.bell.is_due() {
-            self.run.bell.ring(None);
+        if self.run.tape().leave(self.reader) {
+            self.run.bell.ring(None); // there is room
         }
     }
 }
@@ -188,21 +191,22 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         self.run.bell.wait(self.seat, cx.waker());
-        while self.run.tape().ending().is_none() {
+        for _ in 0..AT_ONCE {
+            if self.run.tape().ending().is_some() {
+                return Poll::Ready(());
+            }
             if !self.run.drive(self.seat) {
                 return Poll::Pending;
             }
         }
-        Poll::Ready(())
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 }
 
 impl<B> Drop for Finish<B> {
     fn drop(&mut self) {
         self.run.bell.leave_seat(self.seat);
-        if self.run.bell.is_due() {
-            self.run.bell.ring(None);
-        }
     }
 }
 
@@ -211,3 +215,6 @@ impl<B> fmt::Debug for Finish<B> {
         self.run.describe("Finish", f)
     }
 }
+
+/// How often a source that is always ready is asked before others in the same task have their turn.
+const AT_ONCE: usize = 32;

@@ -82,8 +82,7 @@ where
         }
         let mut source = match self.source.try_lock() {
             Ok(source) => source,
-            // Another reader is asking. If it finds something it rings; if it is rung for meanwhile, it is
-            // woken like everybody, and asks again.
+            // Another reader is asking. It rings if it finds something, or if it has been rung for meanwhile.
             Err(TryLockError::WouldBlock) => return false,
             // The inner body has panicked under another reader: it cannot be asked again.
             Err(TryLockError::Poisoned(poisoned)) => {
@@ -103,6 +102,12 @@ where
         let found = source.ask(&self.tape, &mut Context::from_waker(&waker));
         unwinding.defuse();
         let Poll::Ready(is_end) = found else {
+            drop(source);
+            // Rung for meanwhile. Whoever has looked since has found the source asked, and waits; this
+            // reader is awake, but may have other things to do.
+            if self.bell.is_due() {
+                self.bell.ring(None);
+            }
             return false;
         };
         let ended = if is_end { source.inner.take() } else { None };
@@ -141,18 +146,23 @@ where
     fn ask(&mut self, tape: &Mutex<Tape>, cx: &mut Context<'_>) -> Poll<bool> {
         let tape = || tape.lock().unwrap_or_else(PoisonError::into_inner);
         let room = tape().room();
-        if room == Room::Ample {
-            self.patience = None;
-        } else {
-            let patience = self.patience.get_or_insert_with(|| (self.be_patient)());
+        match room {
+            Room::Ample => self.patience = None,
+            Room::None if self.patience.is_none() => {
+                tape().warn_laggards();
+                self.patience = Some((self.be_patient)());
+            }
+            Room::Tight | Room::None => {}
+        }
+        if let Some(patience) = &mut self.patience {
             if patience.as_mut().poll(cx).is_ready() {
                 self.patience = None;
                 tape().drop_laggards();
                 return Poll::Ready(false);
             }
-            if room == Room::None {
-                return Poll::Pending; // whoever makes room rings
-            }
+        }
+        if room == Room::None {
+            return Poll::Pending; // whoever makes room rings
         }
         let Some(inner) = &mut self.inner else {
             return Poll::Pending;

@@ -39,6 +39,8 @@ struct Reader {
     next: u64,
     /// What it has read counts for so much.
     had: u64,
+    /// It has held the others back.
+    is_warned: bool,
     has_fallen_behind: bool,
 }
 
@@ -97,6 +99,7 @@ impl Tape {
         let reader = Some(Reader {
             next: 0,
             had: 0,
+            is_warned: false,
             has_fallen_behind: false,
         });
         self.at_first += 1;
@@ -216,11 +219,19 @@ impl Tape {
         }
     }
 
-    /// Gives up on whoever is more than half of the window behind.
+    /// Notes who holds the others back: all that are more than half of the window behind.
+    pub(crate) fn warn_laggards(&mut self) {
+        for reader in self.readers.iter_mut().flatten() {
+            reader.is_warned = self.pushed - reader.had > self.max_bytes as u64 / 2;
+        }
+    }
+
+    /// Gives up on whoever was warned, and has not come out of the far half of the window since.
     pub(crate) fn drop_laggards(&mut self) {
         let bearable = self.max_bytes as u64 / 2;
         for reader in self.readers.iter_mut().flatten() {
-            if self.pushed - reader.had > bearable && !reader.has_fallen_behind {
+            let is_far = self.pushed - reader.had > bearable && !reader.has_fallen_behind;
+            if std::mem::take(&mut reader.is_warned) && is_far {
                 reader.has_fallen_behind = true;
                 reader.next = u64::MAX; // it holds nothing back any more
             }

@@ -72,6 +72,9 @@ fn only_who_is_far_behind_is_given_up() {
         }
     }
     tape.drop_laggards();
+    assert_eq!(tape.weight(), 1_200, "nobody was warned");
+    tape.warn_laggards();
+    tape.drop_laggards();
     assert!(matches!(tape.read(slow).0, Read::FellBehind));
     assert_eq!(tape.weight(), 500);
     assert_eq!(reads(&mut tape, middling), 500);
