@@ -572,7 +572,7 @@ async fn a_tier_sees_the_deadline_and_what_else_the_caller_put_in() {
     let deadline = Deadline::after(Instant::now().into_std(), Duration::from_secs(60));
     let b = tower::service_fn(move |request: Request<_>| async move {
         let seen = request.extensions().get::<Deadline>() == Some(&deadline);
-        drop::<buttress_body::ReplayBody<Full<Bytes>>>(request.into_body());
+        drop::<ReplayBody<Full<Bytes>>>(request.into_body());
         Response::builder()
             .status(if seen { 200 } else { 400 })
             .body(Full::<Bytes>::default())
@@ -657,9 +657,9 @@ async fn bodies_of_primary_tier_and_memory_keep_the_contract() {
         ])
     };
     let reply = |status: u16| {
-        ScriptedService::<Request<buttress_body::ReplayBody<Full<Bytes>>>, _, BoxError>::from_fn(
-            move |_, _| Reply::Ok(Response::builder().status(status).body(steps()).unwrap()),
-        )
+        ScriptedService::<Request<ReplayBody<Full<Bytes>>>, _, BoxError>::from_fn(move |_, _| {
+            Reply::Ok(Response::builder().status(status).body(steps()).unwrap())
+        })
         .0
     };
     let layer =
@@ -683,16 +683,13 @@ async fn bodies_of_primary_tier_and_memory_keep_the_contract() {
 
 #[tokio::test(start_paused = true)]
 async fn a_body_that_fails_does_so_once() {
-    let b =
-        ScriptedService::<Request<buttress_body::ReplayBody<Full<Bytes>>>, _, BoxError>::from_fn(
-            |_, _| {
-                Reply::Ok(Response::new(ScriptedBody::new([
-                    Step::data("a"),
-                    Step::error("gone"),
-                ])))
-            },
-        )
-        .0;
+    let b = ScriptedService::<Request<ReplayBody<Full<Bytes>>>, _, BoxError>::from_fn(|_, _| {
+        Reply::Ok(Response::new(ScriptedBody::new([
+            Step::data("a"),
+            Step::error("gone"),
+        ])))
+    })
+    .0;
     let layer = layer().tier(Tier::upstream("b", b, Profile::HTTP));
     let response = layer.layer(down().service()).oneshot(chat()).await.unwrap();
     let seen = audit(response.into_body()).await;
