@@ -81,8 +81,10 @@
 //! Kleppmann, "How to do distributed locking" · Redis documentation, `EVAL` and "Key eviction" ·
 //! draft-ietf-httpapi-idempotency-key-header
 
+mod claim;
 mod error;
 mod event;
+mod keep;
 mod link;
 mod record;
 mod script;

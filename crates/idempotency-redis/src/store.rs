@@ -5,15 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use buttress_idempotency::{CallId, Claim, IdempotencyStore, Lease, Reply, Stored};
-use bytes::{Bytes, BytesMut};
 use redis::{Client, Cmd, FromRedisValue, RedisError, cmd};
 use tokio::time::timeout;
 
 use crate::error::{InvalidUrl, StoreUnavailable};
-use crate::event;
 use crate::link::{Link, WhileDown};
-use crate::record;
-use crate::script::{Finished, Found, Names, PIECE};
+use crate::script::Names;
 
 /// Keeps the answers of idempotent calls in Redis, where several processes share them.
 ///
@@ -52,15 +49,15 @@ use crate::script::{Finished, Found, Names, PIECE};
 #[derive(Clone)]
 pub struct RedisStore {
     link: Arc<Link>,
-    settings: Settings,
+    pub(crate) settings: Settings,
 }
 
 #[derive(Debug, Clone)]
-struct Settings {
+pub(crate) struct Settings {
     prefix: Arc<str>,
-    patience: Duration,
-    max_bytes: usize,
-    fails_closed: bool,
+    pub(crate) patience: Duration,
+    pub(crate) max_bytes: usize,
+    pub(crate) fails_closed: bool,
 }
 
 impl RedisStore {
@@ -130,137 +127,11 @@ impl RedisStore {
         self.within(self.ask(&cmd("PING"), WhileDown::Fail)).await
     }
 
-    async fn claim_now(self, call: CallId, lease: Duration) -> Claim {
-        let names = self.names(&call);
-        match self.within(self.claim_within(&names, call, lease)).await {
-            Ok(claim) => claim,
-            Err(error) if self.settings.fails_closed => Claim::Refused(error.into()),
-            Err(error) => Claim::Unkept(error.reason()),
-        }
-    }
-
-    async fn claim_within(
-        &self,
-        names: &Names,
-        call: CallId,
-        lease: Duration,
-    ) -> Result<Claim, StoreUnavailable> {
-        let token = token()?;
-        let claim = names.claim(token, lease);
-        let mut is_second = false;
-        loop {
-            let found = Found::read(self.ask(&claim, WhileDown::Fail).await?);
-            let unreadable = match found {
-                Found::Ours => return Ok(Claim::Run(Lease::new(call, token))),
-                Found::InFlight => return Ok(Claim::InFlight),
-                Found::Unreadable { token } => token,
-                Found::Finished(finished) => match self.read(names, &finished).await? {
-                    Some(answer) => return Ok(Claim::Finished(Arc::new(answer))),
-                    None => finished.token,
-                },
-            };
-            event::unreadable(&call);
-            if self.settings.fails_closed || is_second {
-                return Err(StoreUnavailable::unreadable());
-            }
-            let discard = names.release(&unreadable);
-            let _: i64 = self.ask(&discard, WhileDown::Fail).await?;
-            is_second = true;
-        }
-    }
-
-    /// The whole answer, or nothing if it is not one, or not whole.
-    async fn read(
-        &self,
-        names: &Names,
-        finished: &Finished,
-    ) -> Result<Option<Stored>, StoreUnavailable> {
-        let Finished { token, size, front } = finished;
-        if *size > self.settings.max_bytes {
-            return Ok(None);
-        }
-        let mut whole = BytesMut::from(&**front);
-        for number in 1..size.div_ceil(PIECE) {
-            let piece: Vec<u8> = self.ask(&names.get(token, number), WhileDown::Fail).await?;
-            if piece.is_empty() {
-                return Ok(None);
-            }
-            whole.extend_from_slice(&piece);
-        }
-        let is_whole = whole.len() == *size;
-        let whole = Bytes::from(whole);
-        Ok(is_whole.then(|| record::decode(whole).ok()).flatten())
-    }
-
-    async fn renew_now(self, lease: Lease, time: Duration) -> bool {
-        let renew = self.names(lease.call()).renew(lease.token(), time);
-        match self.within(self.ask(&renew, WhileDown::Fail)).await {
-            Ok(is_held) => is_held,
-            Err(error) => {
-                event::failed(lease.call(), "renew", &error);
-                // It may have been lost, and the server will say so when the call has ended.
-                true
-            }
-        }
-    }
-
-    async fn finish_now(self, lease: Lease, answer: Stored, ttl: Duration) -> bool {
-        let names = self.names(lease.call());
-        let record = record::encode(&answer);
-        if record.len() > self.settings.max_bytes {
-            self.release_now(lease).await;
-            return false;
-        }
-        match self
-            .within(self.put(&names, lease.token(), &record, ttl))
-            .await
-        {
-            Ok(is_kept) => {
-                if !is_kept {
-                    event::fenced(lease.call());
-                }
-                is_kept
-            }
-            Err(error) => {
-                event::failed(lease.call(), "finish", &error);
-                false
-            }
-        }
-    }
-
-    async fn put(
-        &self,
-        names: &Names,
-        token: u128,
-        record: &[u8],
-        ttl: Duration,
-    ) -> Result<bool, StoreUnavailable> {
-        let moment = self.settings.patience.saturating_mul(2);
-        for (number, piece) in record.chunks(PIECE).enumerate().skip(1) {
-            let put = names.put(token, number, piece, moment);
-            let () = self.ask(&put, WhileDown::Persist).await?;
-        }
-        let finish = names.finish(token, record, ttl, moment);
-        Ok(self.ask(&finish, WhileDown::Persist).await?)
-    }
-
-    async fn release_now(self, lease: Lease) {
-        let release = self
-            .names(lease.call())
-            .release(&lease.token().to_be_bytes());
-        let released = self
-            .within(self.ask::<i64>(&release, WhileDown::Fail))
-            .await;
-        if let Err(error) = released {
-            event::failed(lease.call(), "release", &error);
-        }
-    }
-
-    fn names(&self, call: &CallId) -> Names {
+    pub(crate) fn names(&self, call: &CallId) -> Names {
         Names::new(&self.settings.prefix, call)
     }
 
-    async fn ask<T: FromRedisValue>(
+    pub(crate) async fn ask<T: FromRedisValue>(
         &self,
         command: &Cmd,
         while_down: WhileDown,
@@ -270,7 +141,7 @@ impl RedisStore {
     }
 
     /// Nobody waits longer than that, whatever it is that is done.
-    async fn within<T, E: Into<StoreUnavailable>>(
+    pub(crate) async fn within<T, E: Into<StoreUnavailable>>(
         &self,
         asking: impl Future<Output = Result<T, E>>,
     ) -> Result<T, StoreUnavailable> {
@@ -310,14 +181,6 @@ impl fmt::Debug for RedisStore {
         f.debug_struct("RedisStore")
             .field("settings", &self.settings)
             .finish_non_exhaustive()
-    }
-}
-
-fn token() -> Result<u128, StoreUnavailable> {
-    let mut bytes = [0; 16];
-    match getrandom::fill(&mut bytes) {
-        Ok(()) => Ok(u128::from_be_bytes(bytes)),
-        Err(_) => Err(StoreUnavailable::no_token()),
     }
 }
 

@@ -99,6 +99,45 @@ async fn a_wrong_password_is_said_when_it_is_asked_for_and_fails_like_no_server(
     granted(claim(&store).await);
 }
 
+/// As the crate's page says.
+#[tokio::test]
+async fn a_user_of_its_own_needs_no_more_rights_than_are_documented() {
+    let Some(server) = Server::start().await else {
+        return;
+    };
+    let page = include_str!("../src/lib.rs");
+    let rights = page
+        .split('`')
+        .find(|code| code.starts_with("+eval"))
+        .unwrap();
+    let words: Vec<_> = rights.split(' ').map(str::as_bytes).collect();
+    let user = [
+        &b"ACL"[..],
+        b"SETUSER",
+        b"me",
+        b"on",
+        b">mine",
+        b"~buttress:*",
+    ];
+    let () = server.say(&[&user[..], &words].concat()).await;
+    let url = server.url().replace("redis://", "redis://me:mine@");
+    let store = RedisStore::new(&url).unwrap().patience(LONG).fail_closed();
+    store.check().await.unwrap();
+
+    let first = lease(&store, LONG).await;
+    assert!(store.renew(&first, LONG).await);
+    in_flight(&claim(&store).await);
+    store.release(first).await;
+    let second = lease(&store, LONG).await;
+    assert!(store.finish(second, answer(vec![7; 2 << 20]), LONG).await);
+    assert_eq!(finished(claim(&store).await).len(), 2 << 20);
+    let () = server.say(&[b"FLUSHALL"]).await;
+    let () = server
+        .say(&[b"HSET", kit::KEY.as_bytes(), b"x", b"y"])
+        .await;
+    granted(claim(&store).await);
+}
+
 #[tokio::test]
 async fn a_server_that_may_not_write_fails_like_none() {
     let Some(server) = Server::with(&["--maxmemory", "1"]).await else {
