@@ -141,14 +141,15 @@ async fn f35_an_upstream_that_sends_only_pings_trips_progress_and_not_idle() {
     );
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_limit_that_is_shorter_than_a_timer_is_exact_elapses() {
-    for micros in [500, 1_000, 1_500, 2_000, 3_700] {
+/// On the true clock: only there is a timer late by enough to matter.
+#[tokio::test]
+async fn a_limit_of_a_few_milliseconds_elapses() {
+    for micros in [500, 1_000, 2_000, 3_700] {
         let limit = MS * micros / 1_000;
         let answer = call(layer().idle(limit), [Step::data(TEXT), Step::Stall]).await;
-        let (error, passed) = failure(answer).await;
+        let (error, passed) = timeout(SECOND * 5, failure(answer)).await.unwrap();
         assert!(find::<IdleElapsed>(&*error).is_some(), "{limit:?}");
-        assert!(in_time(passed, limit), "{limit:?}: {passed:?}");
+        assert!(passed >= limit, "{limit:?}: {passed:?}");
     }
 }
 
