@@ -389,7 +389,9 @@ async fn a_header_of_hostile_size_crosses_or_not_but_harms_nobody() {
     let large = HeaderValue::from_bytes(&vec![0xff; 1 << 20]).unwrap();
     request.headers_mut().insert("cookie", large.clone());
     for n in 0..1_000 {
-        let name = format!("x-stainless-{n}").parse::<http::HeaderName>().unwrap();
+        let name = format!("x-stainless-{n}")
+            .parse::<http::HeaderName>()
+            .unwrap();
         request
             .headers_mut()
             .insert(name, HeaderValue::from_static("v"));

@@ -259,9 +259,16 @@ fn the_pings_of_a_profile_are_no_content_of_its_streams() {
         for ping in profile.pings() {
             let event = format!("event: {ping}\ndata: {{\"type\": \"{ping}\"}}\n\n");
             let mut observer = profile.observer(StatusCode::OK, &head);
-            assert_eq!(observer.data(event.as_bytes()), Sign::Nothing, "{profile:?}");
+            assert_eq!(
+                observer.data(event.as_bytes()),
+                Sign::Nothing,
+                "{profile:?}"
+            );
         }
     }
     assert_eq!(Profile::ANTHROPIC.pings()[0], "ping");
-    assert!(Profile::HTTP.pings().is_empty(), "an event of any name may matter");
+    assert!(
+        Profile::HTTP.pings().is_empty(),
+        "an event of any name may matter"
+    );
 }
