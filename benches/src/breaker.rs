@@ -55,7 +55,7 @@ const OPEN: Scenario = Scenario {
     inner_calls: 0,
     target: Target {
         instructions: 100.0,
-        allocations: 1.0,
+        allocations: 0.0,
         clock_reads: Some(1.05),
     },
 };
