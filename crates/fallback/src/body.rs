@@ -107,6 +107,10 @@ where
                 *this.recorder = None;
             }
         }
+        if let Some(Err(_)) = frame {
+            // What failed is let go of, and not asked again.
+            this.inner.set(Inner::Whole { bytes: None });
+        }
         Poll::Ready(frame)
     }
 

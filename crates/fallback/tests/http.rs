@@ -1,6 +1,7 @@
 //! HTTP requests: what crosses to another provider, what the answer says, what is sent again. Time is paused.
 #![allow(clippy::unwrap_used, reason = "helpers of tests may panic, too")]
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use buttress_body::{ReplayBody, ReplayPool};
@@ -682,18 +683,39 @@ async fn bodies_of_primary_tier_and_memory_keep_the_contract() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_body_that_fails_does_so_once() {
-    let b = ScriptedService::<Request<ReplayBody<Full<Bytes>>>, _, BoxError>::from_fn(|_, _| {
-        Reply::Ok(Response::new(ScriptedBody::new([
-            Step::data("a"),
-            Step::error("gone"),
-        ])))
-    })
-    .0;
-    let layer = layer().tier(Tier::upstream("b", b, Profile::HTTP));
-    let response = layer.layer(down().service()).oneshot(chat()).await.unwrap();
-    let seen = audit(response.into_body()).await;
-    assert_eq!(seen.error.unwrap().to_string(), "gone");
+async fn a_body_that_fails_does_so_once_and_is_let_go_of() {
+    for at_primary in [true, false] {
+        let handle = Arc::new(Mutex::new(None));
+        let kept = Arc::clone(&handle);
+        let b = ScriptedService::<Request<ReplayBody<Full<Bytes>>>, _, BoxError>::from_fn(
+            move |_, _| {
+                let body = ScriptedBody::new([Step::data("a"), Step::error("gone")]);
+                *kept.lock().unwrap() = Some(body.handle());
+                Reply::Ok(Response::new(body))
+            },
+        )
+        .0;
+        let response = if at_primary {
+            let layer = FallbackLayer::<_, Http<Full<Bytes>, ScriptedBody>>::http(Profile::OPENAI);
+            layer
+                .layer(b)
+                .oneshot(chat())
+                .await
+                .unwrap()
+                .map(BodyExt::boxed)
+        } else {
+            let layer = layer().tier(Tier::upstream("b", b, Profile::HTTP));
+            let answer = layer.layer(down().service()).oneshot(chat()).await;
+            answer.unwrap().map(BodyExt::boxed)
+        };
+        let mut body = response.into_body();
+        assert!(body.frame().await.unwrap().is_ok());
+        let error = body.frame().await.unwrap().unwrap_err();
+        assert_eq!(error.to_string(), "gone");
+        assert!(handle.lock().unwrap().as_ref().unwrap().dropped());
+        assert!(body.is_end_stream());
+        assert!(body.frame().await.is_none());
+    }
 }
 
 // ===== the last good answer =====
