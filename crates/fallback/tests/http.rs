@@ -88,7 +88,7 @@ fn all_of(call: &Call) -> String {
 
 /// Keeps what is handed over to it.
 #[derive(Clone, Default)]
-struct Queue(std::sync::Arc<std::sync::Mutex<Option<http::request::Parts>>>);
+struct Queue(Arc<Mutex<Option<http::request::Parts>>>);
 
 impl HandOver<Request<ReplayBody<Full<Bytes>>>> for Queue {
     type Response = Response<Full<Bytes>>;
