@@ -61,7 +61,8 @@ impl Base {
     pub(super) fn join(&self, uri: &Uri) -> Option<Uri> {
         let path = uri.path_and_query().map_or("/", PathAndQuery::as_str);
         // `OPTIONS *` asks a server, not something on it.
-        if !path.starts_with('/') {
+        // And a path that climbs would leave the prefix, which may be what separates one customer from another.
+        if !path.starts_with('/') || uri.path().split(['/', '\\']).any(is_dots) {
             return None;
         }
         Uri::builder()
@@ -71,6 +72,13 @@ impl Base {
             .build()
             .ok()
     }
+}
+
+/// Whether a segment stands for the one above it, or for itself, in any spelling (RFC 3986 §6.2.2).
+fn is_dots(segment: &str) -> bool {
+    let plain = segment.to_ascii_lowercase().replace("%2e", ".");
+    let plain = plain.split("%2f").flat_map(|part| part.split("%5c"));
+    plain.into_iter().any(|part| matches!(part, "." | ".."))
 }
 
 /// Without the path, in which keys have been seen.
@@ -136,6 +144,30 @@ mod tests {
             ("", InvalidBase::Uri),
         ] {
             assert_eq!(Base::parse(url), Err(why), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_path_that_climbs_does_not_leave_the_base() {
+        let base = Base::parse("https://b.example/tenant-1").unwrap();
+        for path in [
+            "/../tenant-2",
+            "/a/..",
+            "/.",
+            "/%2e%2E/x",
+            "/.%2e/x",
+            "/a/..%2fx",
+            "/a%5C..%5Cx",
+        ] {
+            assert_eq!(base.join(&Uri::from_static(path)), None, "{path}");
+        }
+        for path in [
+            "/...",
+            "/a.b/..c?x=/../",
+            "/v1/models/gpt-4.1",
+            "/.well-known",
+        ] {
+            assert!(base.join(&Uri::from_static(path)).is_some(), "{path}");
         }
     }
 
