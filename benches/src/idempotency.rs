@@ -7,6 +7,7 @@ use std::convert::Infallible;
 use std::future::{self, Future, Ready};
 use std::hint::black_box;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
@@ -197,8 +198,11 @@ struct Reader<S>(S);
 #[derive(Clone)]
 struct Known;
 
+/// Where the next thread begins to count: no two give the same key.
+static THREADS: AtomicU64 = AtomicU64::new(0);
+
 thread_local! {
-    static CALLS: Cell<u64> = const { Cell::new(0) };
+    static CALLS: Cell<u64> = Cell::new(THREADS.fetch_add(1 << 40, Relaxed));
 }
 
 impl<S: Service<Prompt>> Service<Prompt> for Keys<S> {
