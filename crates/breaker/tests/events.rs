@@ -1,56 +1,16 @@
 //! The events of the layer, whose names and fields are part of its API.
 #![allow(clippy::unwrap_used, reason = "helpers of tests may panic, too")]
 
-use std::fmt::{Debug, Write};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use buttress_breaker::CircuitBreakerLayer;
 use buttress_classify::Profile;
+use buttress_testkit::events::Lines;
 use buttress_testkit::upstream::{Behaviour, Script, Upstream};
 use bytes::Bytes;
 use http::Request;
 use http_body_util::{BodyExt, Full};
 use tower::{Layer, ServiceExt};
-use tracing::field::{Field, Visit};
-use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Metadata, Subscriber};
-
-/// Writes down each event of ours in one line.
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<String>>>);
-
-impl Subscriber for Lines {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.target() == "buttress::breaker"
-    }
-    fn new_span(&self, _: &Attributes<'_>) -> Id {
-        Id::from_u64(1)
-    }
-    fn record(&self, _: &Id, _: &Record<'_>) {}
-    fn record_follows_from(&self, _: &Id, _: &Id) {}
-    fn event(&self, event: &Event<'_>) {
-        let mut line = Line(event.metadata().level().to_string());
-        event.record(&mut line);
-        self.0.lock().unwrap().push(line.0);
-    }
-    fn enter(&self, _: &Id) {}
-    fn exit(&self, _: &Id) {}
-}
-
-impl Lines {
-    fn take(&self) -> Vec<String> {
-        std::mem::take(&mut self.0.lock().unwrap())
-    }
-}
-
-struct Line(String);
-
-impl Visit for Line {
-    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        write!(self.0, " {}={value:?}", field.name()).unwrap();
-    }
-}
 
 /// The wait is jittered: what it says is checked, and left out.
 fn without_wait(line: &str) -> (&str, Option<u64>) {
@@ -62,8 +22,7 @@ fn without_wait(line: &str) -> (&str, Option<u64>) {
 
 #[tokio::test(start_paused = true)]
 async fn each_transition_and_each_refusal_is_one_event() {
-    let lines = Lines::default();
-    let _guard = tracing::subscriber::set_default(lines.clone());
+    let lines = Lines::of("buttress::breaker");
     let upstream = Upstream::new(Script::always(Behaviour::overloaded()));
     let layer = CircuitBreakerLayer::http(Profile::OPENAI).name("api");
     let call = || async {
@@ -111,8 +70,7 @@ async fn each_transition_and_each_refusal_is_one_event() {
 
 #[tokio::test(start_paused = true)]
 async fn a_success_that_makes_it_a_rate_is_not_what_is_said_to_have_opened_it() {
-    let lines = Lines::default();
-    let _guard = tracing::subscriber::set_default(lines.clone());
+    let lines = Lines::of("buttress::breaker");
     let upstream = Upstream::new(Script::always(Behaviour::overloaded()));
     let layer = CircuitBreakerLayer::http(Profile::OPENAI);
     for call in 0..10 {

@@ -11,14 +11,13 @@ use buttress_breaker::{
 };
 use buttress_classify::Profile;
 use buttress_core::{BoxError, Classify, Kind, Never, Outcome, classify_fn, find};
+use buttress_testkit::events::listen;
 use buttress_testkit::upstream::{Behaviour, Matcher, Script, Upstream};
 use bytes::Bytes;
 use http::Request;
 use http_body_util::Full;
 use tokio::time::sleep;
 use tower::{Layer, Service, ServiceExt, service_fn};
-use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Metadata, Subscriber};
 
 /// What a policy waits at most for, jitter included.
 const LONGEST_WAIT: Duration = Duration::from_secs(330);
@@ -174,43 +173,14 @@ async fn who_hears_that_a_circuit_is_half_open_may_ask_for_another_at_once() {
     let inner = service_fn(|_: Call| async { Ok::<_, BoxError>(()) });
     let caller = Mutex::new(layer.layer(inner));
     let heard = Arc::new(AtomicUsize::new(0));
-    let listener = Listener {
-        heard: Arc::clone(&heard),
-        on_event: Box::new(move || drop(caller.lock().unwrap().call((2, true)))),
-    };
-    let _guard = tracing::subscriber::set_default(listener);
+    let ears = Arc::clone(&heard);
+    let _listening = listen("buttress::breaker", move |_| {
+        ears.fetch_add(1, Ordering::Relaxed);
+        drop(caller.lock().unwrap().call((2, true)));
+    });
     assert!(!refused(&layer, (1, true)).await);
     assert!(heard.load(Ordering::Relaxed) > 0);
     assert!(layer.circuits().get(&2).is_some());
-}
-
-/// Does something at each event.
-struct Listener {
-    heard: Arc<AtomicUsize>,
-    on_event: Box<dyn Fn() + Send + Sync>,
-}
-
-impl Subscriber for Listener {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.target() == "buttress::breaker"
-    }
-
-    fn new_span(&self, _: &Attributes<'_>) -> Id {
-        Id::from_u64(1)
-    }
-
-    fn record(&self, _: &Id, _: &Record<'_>) {}
-
-    fn record_follows_from(&self, _: &Id, _: &Id) {}
-
-    fn event(&self, _: &Event<'_>) {
-        self.heard.fetch_add(1, Ordering::Relaxed);
-        (self.on_event)();
-    }
-
-    fn enter(&self, _: &Id) {}
-
-    fn exit(&self, _: &Id) {}
 }
 
 #[tokio::test(start_paused = true)]
