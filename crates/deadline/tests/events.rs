@@ -2,63 +2,28 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests may panic, too")]
 
 use std::convert::Infallible;
-use std::fmt::{Debug, Write};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use buttress_core::Ratio;
 use buttress_deadline::{BudgetShareLayer, TimeoutBudgetLayer};
 use buttress_testkit::body::ScriptedBody;
+use buttress_testkit::events::Lines;
 use buttress_testkit::probe::{Reply, ScriptedService};
 use http::{Request, Response};
 use tower::{Layer, ServiceExt};
-use tracing::field::{Field, Visit};
-use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Metadata, Subscriber};
-
-/// Writes down each event of ours in one line.
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<String>>>);
-
-impl Subscriber for Lines {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.target() == "buttress::deadline"
-    }
-    fn new_span(&self, _: &Attributes<'_>) -> Id {
-        Id::from_u64(1)
-    }
-    fn record(&self, _: &Id, _: &Record<'_>) {}
-    fn record_follows_from(&self, _: &Id, _: &Id) {}
-    fn event(&self, event: &Event<'_>) {
-        let mut line = Line(event.metadata().level().to_string());
-        event.record(&mut line);
-        self.0.lock().unwrap().push(line.0);
-    }
-    fn enter(&self, _: &Id) {}
-    fn exit(&self, _: &Id) {}
-}
-
-struct Line(String);
-
-impl Visit for Line {
-    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        write!(self.0, " {}={value:?}", field.name()).unwrap();
-    }
-}
 
 /// What is said of a call that is never answered, where a stage gets half of two seconds.
 async fn said(share: BudgetShareLayer, header: &str) -> Vec<String> {
-    let lines = Lines::default();
-    let _guard = tracing::subscriber::set_default(lines.clone());
+    let lines = Lines::of("buttress::deadline");
     let (inner, _) =
         ScriptedService::<_, Response<ScriptedBody>, Infallible>::new([Reply::Pending]);
     let stack = TimeoutBudgetLayer::new(Duration::from_secs(2)).layer(share.layer(inner));
     let request = Request::get("/?secret=1").header("grpc-timeout", header);
     let error = stack.oneshot(request.body(()).unwrap()).await.unwrap_err();
     drop(error);
-    let lines = lines.0.lock().unwrap();
-    assert!(lines.iter().all(|line| !line.contains("secret")));
-    lines.clone()
+    let said = lines.take();
+    assert!(said.iter().all(|line| !line.contains("secret")));
+    said
 }
 
 #[tokio::test(start_paused = true)]
