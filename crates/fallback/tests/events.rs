@@ -1,46 +1,11 @@
 //! The events of the layer, whose names and fields are part of its API.
 #![allow(clippy::unwrap_used, reason = "helpers of tests may panic, too")]
 
-use std::fmt::{Debug, Write};
-use std::sync::{Arc, Mutex};
-
 use buttress_core::{BoxError, Classify, Failure, Kind, Outcome, classify_fn, find};
 use buttress_fallback::{Cloned, FallbackLayer, Tier};
+use buttress_testkit::events::Lines;
 use buttress_testkit::probe::{Reply, ScriptedService};
 use tower::{Layer, ServiceExt};
-use tracing::field::{Field, Visit};
-use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Metadata, Subscriber};
-
-/// Writes down each event of ours in one line.
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<String>>>);
-
-impl Subscriber for Lines {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.target() == "buttress::fallback"
-    }
-    fn new_span(&self, _: &Attributes<'_>) -> Id {
-        Id::from_u64(1)
-    }
-    fn record(&self, _: &Id, _: &Record<'_>) {}
-    fn record_follows_from(&self, _: &Id, _: &Id) {}
-    fn event(&self, event: &Event<'_>) {
-        let mut line = Line(event.metadata().level().to_string());
-        event.record(&mut line);
-        self.0.lock().unwrap().push(line.0);
-    }
-    fn enter(&self, _: &Id) {}
-    fn exit(&self, _: &Id) {}
-}
-
-struct Line(String);
-
-impl Visit for Line {
-    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        write!(self.0, " {}={value:?}", field.name()).unwrap();
-    }
-}
 
 fn classify() -> impl Classify<u32, BoxError> + Clone + Send + Sync + 'static {
     classify_fn(|result: Result<&u32, &BoxError>| match result {
@@ -50,7 +15,7 @@ fn classify() -> impl Classify<u32, BoxError> + Clone + Send + Sync + 'static {
 }
 
 /// What is said of a call whose primary is overloaded, and whose tiers end like this.
-fn said<const N: usize>(tiers: [(&str, Result<u32, Outcome>); N]) -> Vec<String> {
+async fn said<const N: usize>(tiers: [(&str, Result<u32, Outcome>); N]) -> Vec<String> {
     let service = |result: Result<u32, Outcome>| {
         let (service, _) = ScriptedService::<u8, u32, BoxError>::new([match result {
             Ok(answer) => Reply::Ok(answer),
@@ -63,21 +28,16 @@ fn said<const N: usize>(tiers: [(&str, Result<u32, Outcome>); N]) -> Vec<String>
         layer = layer.tier(Tier::upstream(name, service(result), classify()));
     }
     let service = layer.layer(service(Err(Outcome::new(Kind::Overloaded))));
-    let lines = Lines::default();
-    tracing::subscriber::with_default(lines.clone(), || {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .build()
-            .unwrap();
-        drop(runtime.block_on(service.oneshot(1)));
-    });
-    lines.0.lock().unwrap().clone()
+    let lines = Lines::of("buttress::fallback");
+    drop(service.oneshot(1).await);
+    lines.take()
 }
 
-#[test]
-fn each_step_is_told_with_its_reason() {
+#[tokio::test]
+async fn each_step_is_told_with_its_reason() {
     let open = Outcome::CIRCUIT_OPEN;
     assert_eq!(
-        said([("b", Err(open)), ("c", Ok(7))]),
+        said([("b", Err(open)), ("c", Ok(7))]).await,
         [
             r#"INFO message=falling back to="b" kind="overloaded""#,
             r#"DEBUG message=skipped tier="b" kind="unavailable" reason="circuit_open""#,
@@ -87,21 +47,21 @@ fn each_step_is_told_with_its_reason() {
     );
 }
 
-#[test]
-fn that_nobody_could_serve_is_a_warning_and_that_nobody_was_asked_is_not() {
-    let said_of_all = said([("b", Err(Outcome::IDLE_ELAPSED))]);
+#[tokio::test]
+async fn that_nobody_could_serve_is_a_warning_and_that_nobody_was_asked_is_not() {
+    let said_of_all = said([("b", Err(Outcome::IDLE_ELAPSED))]).await;
     assert_eq!(
         said_of_all[1],
         r#"WARN message=all tiers failed tiers=2 kind="transient" reason="idle_timeout""#
     );
     let primary = r#"DEBUG message=nobody to ask tier="primary" kind="overloaded""#;
     // The primary's own name: passed over.
-    assert_eq!(said([("primary", Ok(1))]), [primary]);
+    assert_eq!(said([("primary", Ok(1))]).await, [primary]);
 }
 
-#[test]
-fn no_event_tells_what_an_error_says() {
-    for line in said([("b", Err(Outcome::TOTAL_ELAPSED))]) {
+#[tokio::test]
+async fn no_event_tells_what_an_error_says() {
+    for line in said([("b", Err(Outcome::TOTAL_ELAPSED))]).await {
         assert!(!line.contains("secret"), "{line}");
     }
 }
