@@ -1,51 +1,17 @@
 //! The events of the layer, whose names and fields are part of its API.
 #![allow(clippy::unwrap_used, reason = "helpers of tests may panic, too")]
 
-use std::fmt::{Debug, Write};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use buttress_classify::Profile;
 use buttress_core::{Backoff, Deadline, Jitter};
 use buttress_retry::{BudgetLimits, RetryBudget, RetryLayer};
+use buttress_testkit::events::Lines;
 use buttress_testkit::upstream::{Behaviour, Cut, Script, Upstream};
 use bytes::Bytes;
 use http::Request;
 use http_body_util::Full;
 use tower::{Layer, ServiceExt};
-use tracing::field::{Field, Visit};
-use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Metadata, Subscriber};
-
-/// Writes down each event of ours in one line.
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<String>>>);
-
-impl Subscriber for Lines {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.target() == "buttress::retry"
-    }
-    fn new_span(&self, _: &Attributes<'_>) -> Id {
-        Id::from_u64(1)
-    }
-    fn record(&self, _: &Id, _: &Record<'_>) {}
-    fn record_follows_from(&self, _: &Id, _: &Id) {}
-    fn event(&self, event: &Event<'_>) {
-        let mut line = Line(event.metadata().level().to_string());
-        event.record(&mut line);
-        self.0.lock().unwrap().push(line.0);
-    }
-    fn enter(&self, _: &Id) {}
-    fn exit(&self, _: &Id) {}
-}
-
-struct Line(String);
-
-impl Visit for Line {
-    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        write!(self.0, " {}={value:?}", field.name()).unwrap();
-    }
-}
 
 fn layer() -> RetryLayer<Profile> {
     let backoff = Backoff::constant(Duration::from_millis(40)).jitter(Jitter::None);
@@ -58,8 +24,7 @@ async fn said(
     fault: Behaviour,
     change: impl FnOnce(&mut Request<Full<Bytes>>),
 ) -> Vec<String> {
-    let lines = Lines::default();
-    let _guard = tracing::subscriber::set_default(lines.clone());
+    let lines = Lines::of("buttress::retry");
     let upstream = Upstream::new(Script::always(fault));
     let mut request = Request::post("/echo?secret=1")
         .header("authorization", "Bearer secret")
@@ -67,9 +32,9 @@ async fn said(
         .unwrap();
     change(&mut request);
     drop(layer.layer(upstream.service()).oneshot(request).await);
-    let lines = lines.0.lock().unwrap();
-    assert!(lines.iter().all(|line| !line.contains("secret")));
-    lines.clone()
+    let said = lines.take();
+    assert!(said.iter().all(|line| !line.contains("secret")));
+    said
 }
 
 #[tokio::test(start_paused = true)]
