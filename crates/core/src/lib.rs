@@ -31,13 +31,15 @@
 //! # What it costs
 //!
 //! Nothing here allocates but [`Failure`] (one box) and [`IdempotencyKey`] (one string). The crate
-//! knows neither tokio nor tower nor http: time is an argument, and so is chance.
+//! knows neither tokio nor tower nor http: time is an argument, and so is chance. The one thing that a thread remembers is
+//! [whose time](Deadline::current) it works in.
 //!
 //! [`http::Extensions`]: https://docs.rs/http/1/http/struct.Extensions.html
 
 mod attempt;
 mod backoff;
 mod classify;
+mod current;
 mod deadline;
 mod failure;
 mod key;

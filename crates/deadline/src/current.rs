@@ -1,6 +1,5 @@
-//! The deadline of the call that is being worked on, known to everybody inside of it.
+//! The deadline of the call that is being worked on, for everybody inside of it.
 
-use std::cell::Cell;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -8,12 +7,6 @@ use std::task::{Context, Poll};
 
 use buttress_core::Deadline;
 use pin_project_lite::pin_project;
-
-thread_local! {
-    /// Set while a future or a body inside of a budget is polled, as a task-local is: a task that waits
-    /// leaves nothing behind on its thread.
-    static CURRENT: Cell<Option<Deadline>> = const { Cell::new(None) };
-}
 
 /// The deadline of the call that this code works on, if it runs inside of a
 /// [`TimeoutBudgetLayer`](crate::TimeoutBudgetLayer).
@@ -23,7 +16,7 @@ thread_local! {
 #[must_use]
 #[inline]
 pub fn current() -> Option<Deadline> {
-    CURRENT.get()
+    Deadline::current()
 }
 
 /// The least of what a request says and of what is current.
@@ -91,19 +84,8 @@ impl<F> fmt::Debug for Carry<F> {
 /// Does something under this deadline. Under none, what is current stays so.
 #[inline]
 pub(crate) fn within<T>(deadline: Option<Deadline>, work: impl FnOnce() -> T) -> T {
-    let Some(deadline) = deadline else {
-        return work();
-    };
-    let _restored = Restore(CURRENT.replace(Some(deadline)));
-    work()
-}
-
-/// Puts back what was current before, even if the work panics.
-struct Restore(Option<Deadline>);
-
-impl Drop for Restore {
-    #[inline]
-    fn drop(&mut self) {
-        CURRENT.set(self.0);
+    match deadline {
+        None => work(),
+        deadline => Deadline::scope(deadline, work),
     }
 }
