@@ -1,0 +1,66 @@
+//! A fallback inside of a fallback.
+
+use buttress_classify::Profile;
+use buttress_fallback::{FallbackLayer, Http, Tier};
+use tower::{Layer, ServiceExt};
+
+use crate::{by, chat, down, layer, send, tier, well};
+
+#[tokio::test(start_paused = true)]
+async fn f25_nobody_is_asked_twice_by_two_fallbacks_and_attempts_do_not_multiply() {
+    let (a, b, d) = (down(), down(), down());
+    let inner: FallbackLayer<Profile, Http<_, _>> = FallbackLayer::http(Profile::OPENAI)
+        .primary("b")
+        .tier(Tier::upstream("d", d.service(), Profile::OPENAI));
+    let b_stack = inner.layer(b.service());
+    let c = down();
+    let outer = |attempts| {
+        layer()
+            .primary("a")
+            .max_attempts(std::num::NonZeroU32::new(attempts).unwrap())
+            .tier(Tier::upstream("b", b_stack.clone(), Profile::OPENAI))
+            .tier(tier("d", &d))
+            .tier(tier("c", &c))
+    };
+    let calls = || [&a, &b, &d, &c].map(|upstream| upstream.counts().calls);
+    send(&outer(9), &a, chat()).await.unwrap();
+    assert_eq!(calls(), [1, 1, 1, 1], "d is not asked again");
+    send(&outer(3), &a, chat()).await.unwrap();
+    assert_eq!(calls(), [2, 2, 2, 1], "no attempt is left for c");
+    send(&outer(2), &a, chat()).await.unwrap();
+    assert_eq!(calls(), [3, 3, 2, 1], "nor for d, inside");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_gave_the_answer_is_told_through_two_fallbacks() {
+    let (a, b, d) = (down(), down(), well());
+    let inner: FallbackLayer<Profile, Http<_, _>> = FallbackLayer::http(Profile::OPENAI)
+        .primary("b")
+        .tier(Tier::upstream("d", d.service(), Profile::OPENAI).degraded(true));
+    let outer = layer().primary("a").say_who(true);
+    let outer = outer.tier(Tier::upstream(
+        "b",
+        inner.layer(b.service()),
+        Profile::OPENAI,
+    ));
+    let response = send(&outer, &a, chat()).await.unwrap();
+    let names: Vec<_> = by(&response)
+        .reasons()
+        .iter()
+        .map(|tried| tried.name())
+        .collect();
+    assert_eq!((by(&response).name(), names), ("d", vec!["a", "b"]));
+    assert!(by(&response).is_degraded());
+    assert_eq!(response.headers()["x-buttress-served-by"], "d");
+
+    // The other way round: the primary has one inside.
+    let inner: FallbackLayer<Profile, Http<_, _>> = FallbackLayer::http(Profile::OPENAI)
+        .primary("b")
+        .tier(Tier::upstream("d", d.service(), Profile::OPENAI));
+    let outer: FallbackLayer<Profile, Http<_, _>> = FallbackLayer::http(Profile::OPENAI)
+        .say_who(true)
+        .tier(Tier::upstream("a", a.service(), Profile::OPENAI));
+    let service = outer.layer(inner.layer(b.service()));
+    let response = service.oneshot(chat()).await.unwrap();
+    assert_eq!(response.headers()["x-buttress-served-by"], "d");
+}

@@ -1,0 +1,138 @@
+//! What the answer says.
+
+use std::time::Duration;
+
+use buttress_classify::Profile;
+use buttress_core::{BoxError, Failure, Kind, Outcome, find};
+use buttress_fallback::{AllTiersFailed, FallbackLayer, ServedBy, Tier, When};
+use buttress_testkit::probe::{Reply, ScriptedService};
+use buttress_testkit::upstream::{Behaviour, Cut, Upstream};
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use http_body_util::Full;
+use tower::{Layer, ServiceExt};
+
+use crate::{by, chat, down, layer, send, tier, upstream, well};
+
+#[tokio::test(start_paused = true)]
+async fn the_answer_says_who_served_it_and_why_the_others_did_not() {
+    let a = upstream([Behaviour::well().cut_before_head(Cut::Reset)]);
+    let (b, c) = (upstream([Behaviour::rate_limited()]), well());
+    let small = tier("c", &c).degraded(true);
+    let layer = layer()
+        .primary("a")
+        .tier(tier("b", &b))
+        .tier(small)
+        .say_who(true);
+    let response = send(&layer, &a, chat()).await.unwrap();
+    let by = by(&response);
+    assert_eq!((by.tier(), by.name(), by.is_degraded()), (2, "c", true));
+    let why: Vec<_> = by
+        .reasons()
+        .iter()
+        .map(|t| (t.name(), t.outcome().kind))
+        .collect();
+    assert_eq!(why, [("a", Kind::Transient), ("b", Kind::Throttled)]);
+    assert_eq!(response.headers()["x-buttress-served-by"], "c");
+    assert_eq!(response.headers()["x-buttress-degraded"], "true");
+    assert!(
+        response.extensions().get::<Outcome>().is_none(),
+        "a success leaves nothing"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_primarys_own_answer_says_so_only_if_it_is_asked_to() {
+    let b = well();
+    let quiet = layer().primary("a").tier(tier("b", &b));
+    let response = send(&quiet, &well(), chat()).await.unwrap();
+    assert!(response.extensions().is_empty());
+    assert!(!response.headers().contains_key("x-buttress-served-by"));
+
+    let lies = upstream([Behaviour::well().header("x-buttress-degraded", "true")]);
+    let response = send(&quiet.say_who(true), &lies, chat()).await.unwrap();
+    assert_eq!(response.headers()["x-buttress-served-by"], "a");
+    assert!(
+        !response.headers().contains_key("x-buttress-degraded"),
+        "an upstream cannot say so"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn when_all_fail_the_last_answer_goes_outward_whole_with_everybodys_reason() {
+    let (a, b) = (down(), upstream([Behaviour::rate_limited()]));
+    let response = send(&layer().tier(tier("b", &b)), &a, chat())
+        .await
+        .unwrap();
+    assert_eq!(response.status(), 429);
+    assert!(response.body().starts_with(b"{\"error\""));
+    let outcome: &Outcome = response.extensions().get().unwrap();
+    assert_eq!(outcome.kind, Kind::Throttled);
+    assert_eq!(
+        (by(&response).tier(), by(&response).reasons().len()),
+        (1, 2)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn f37_whoever_is_told_to_wait_is_told_how_long() {
+    let a = upstream([Behaviour::status(503).header("retry-after", "7")]);
+    let b = upstream([Behaviour::status(429).header("retry-after-ms", "2500")]);
+    let c = upstream([Behaviour::status(429)]);
+    let layer = layer().tier(tier("b", &b)).tier(tier("c", &c));
+    let response = send(&layer, &a, chat()).await.unwrap();
+    assert_eq!(
+        response.headers()["retry-after"],
+        "3",
+        "the shortest, rounded up"
+    );
+    let outcome: &Outcome = response.extensions().get().unwrap();
+    assert_eq!(outcome.retry_after, Some(Duration::from_millis(2_500)));
+
+    let c = upstream([Behaviour::well().cut_before_head(Cut::Reset)]);
+    let layer = self::layer().tier(tier("b", &b)).tier(tier("c", &c));
+    let error = send(&layer, &a, chat()).await.unwrap_err();
+    let failure = find::<Failure>(&*error).unwrap();
+    assert_eq!(
+        failure.outcome().retry_after,
+        Some(Duration::from_millis(2_500))
+    );
+    assert_eq!(find::<AllTiersFailed>(&*error).unwrap().count(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_answer_nobody_could_better_carries_its_outcome() {
+    let a = upstream([Behaviour::status(400)]);
+    let b = well();
+    let response = send(&layer().tier(tier("b", &b)), &a, chat())
+        .await
+        .unwrap();
+    assert_eq!(response.status(), 400);
+    let outcome: &Outcome = response.extensions().get().unwrap();
+    assert_eq!(outcome.kind, Kind::Invalid);
+    assert_eq!(b.counts().calls, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_larger_model_is_asked_if_the_prompt_was_too_long() {
+    let too_long = Outcome::new(Kind::Invalid).because(buttress_core::Reason::ContextWindow);
+    let a = ScriptedService::<_, _, BoxError>::from_fn(move |_, _| {
+        let mut response = Response::new(Full::<Bytes>::default());
+        *response.status_mut() = StatusCode::BAD_REQUEST;
+        response.extensions_mut().insert(too_long);
+        Reply::Ok(response)
+    })
+    .0;
+    let (b, larger) = (well(), well());
+    let upstream =
+        |name, upstream: &Upstream| Tier::upstream(name, upstream.service(), Profile::OPENAI);
+    let layer = FallbackLayer::http(Profile::OPENAI)
+        .tier(upstream("b", &b))
+        .tier(upstream("larger", &larger).when(When::CONTEXT_WINDOW));
+    let response = layer.layer(a).oneshot(chat()).await.unwrap();
+    assert_eq!(
+        response.extensions().get::<ServedBy>().unwrap().name(),
+        "larger"
+    );
+    assert_eq!((b.counts().calls, larger.counts().calls), (0, 1));
+}
