@@ -1,14 +1,15 @@
 //! Names of calls: hashes that tell nothing.
 
-use std::hash::{BuildHasher, DefaultHasher, Hasher, RandomState};
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::LazyLock;
 
 use sha2::{Digest, Sha256};
+use siphasher::sip128::{Hasher128, SipHasher13};
 
 /// Makes the names of calls.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Naming {
-    /// Under two keys of this process: 128 bits that nobody can aim at.
+    /// Under a key of this process: 128 bits that nobody can aim at.
     Private,
     /// The same in every process. What is hashed holds a credential, so that nobody else can aim at it either.
     Common,
@@ -17,14 +18,14 @@ pub(crate) enum Naming {
 /// A name that is being made.
 #[derive(Clone)]
 pub(crate) enum Name {
-    Private([DefaultHasher; 2]),
+    Private(SipHasher13),
     Common(Sha256),
 }
 
 impl Naming {
     pub(crate) fn begin(self) -> Name {
         match self {
-            Self::Private => Name::Private([PROCESS[0].build_hasher(), PROCESS[1].build_hasher()]),
+            Self::Private => Name::Private(*PROCESS),
             Self::Common => Name::Common(Sha256::new()),
         }
     }
@@ -34,11 +35,9 @@ impl Name {
     /// One part, behind its length: no two lists of parts run into one another.
     pub(crate) fn part(&mut self, part: &[u8]) {
         match self {
-            Self::Private(hashers) => {
-                for hasher in hashers {
-                    hasher.write_usize(part.len());
-                    hasher.write(part);
-                }
+            Self::Private(hash) => {
+                hash.write_usize(part.len());
+                hash.write(part);
             }
             Self::Common(hash) => {
                 hash.update((part.len() as u64).to_be_bytes());
@@ -50,9 +49,7 @@ impl Name {
     /// The name so far.
     pub(crate) fn get(&self) -> u128 {
         match self {
-            Self::Private([one, other]) => {
-                u128::from(one.finish()) << 64 | u128::from(other.finish())
-            }
+            Self::Private(hash) => hash.finish128().as_u128(),
             Self::Common(hash) => {
                 let digest: [u8; 32] = hash.clone().finalize().into();
                 // As much of it as a name is long.
@@ -64,8 +61,11 @@ impl Name {
     }
 }
 
-static PROCESS: LazyLock<[RandomState; 2]> =
-    LazyLock::new(|| [RandomState::new(), RandomState::new()]);
+/// Nothing has been hashed yet. Its key is as random as those of the standard library's maps.
+static PROCESS: LazyLock<SipHasher13> = LazyLock::new(|| {
+    let random = || RandomState::new().build_hasher().finish();
+    SipHasher13::new_with_keys(random(), random())
+});
 
 #[cfg(test)]
 mod tests {

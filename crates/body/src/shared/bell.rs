@@ -2,10 +2,10 @@
 
 use std::mem::take;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Wake, Waker};
 
-use std::sync::Arc;
+use slab::Slab;
 
 /// Wakes everybody who waits, and remembers that it was rung.
 ///
@@ -21,9 +21,8 @@ pub(crate) struct Bell {
 
 #[derive(Debug, Default)]
 struct Seats {
-    /// Empty while nobody sits there, or whoever does has been woken.
-    wakers: Vec<Option<Waker>>,
-    free: Vec<usize>,
+    /// `None`: whoever sits there has been woken.
+    wakers: Slab<Option<Waker>>,
     /// Kept for its memory.
     batch: Vec<Waker>,
 }
@@ -38,19 +37,12 @@ impl Bell {
     }
 
     pub(crate) fn take_seat(&self) -> usize {
-        let mut seats = self.seats();
-        seats.free.pop().unwrap_or_else(|| {
-            seats.wakers.push(None);
-            seats.wakers.len() - 1
-        })
+        self.seats().wakers.insert(None)
     }
 
     pub(crate) fn leave_seat(&self, seat: usize) {
-        let mut seats = self.seats();
-        let waker = seats.wakers.get_mut(seat).and_then(Option::take);
-        seats.free.push(seat);
-        drop(seats);
-        drop(waker);
+        let waker = self.seats().wakers.try_remove(seat);
+        drop(waker); // when the lock is not held any more
     }
 
     /// The next ring wakes this one.
@@ -85,7 +77,7 @@ impl Bell {
         self.due.store(true, Ordering::Release);
         let mut seats = self.seats();
         let mut batch = take(&mut seats.batch);
-        for (seat, waker) in seats.wakers.iter_mut().enumerate() {
+        for (seat, waker) in &mut seats.wakers {
             if Some(seat) != except {
                 batch.extend(waker.take());
             }

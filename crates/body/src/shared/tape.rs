@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::HeaderMap;
+use slab::Slab;
 
 /// Pure: chunks in, chunks out, each reader at its own pace.
 ///
@@ -27,8 +28,7 @@ pub(crate) struct Tape {
     is_rolling: bool,
     trailers: Option<HeaderMap>,
     ending: Option<Ending>,
-    readers: Vec<Option<Reader>>,
-    free: Vec<usize>,
+    readers: Slab<Reader>,
     /// How many readers have still to read the first chunk.
     at_first: usize,
 }
@@ -85,8 +85,7 @@ impl Tape {
             is_rolling: false,
             trailers: None,
             ending: None,
-            readers: Vec::new(),
-            free: Vec::new(),
+            readers: Slab::new(),
             at_first: 0,
         }
     }
@@ -96,30 +95,19 @@ impl Tape {
         if self.is_rolling {
             return None;
         }
-        let reader = Some(Reader {
+        self.at_first += 1;
+        Some(self.readers.insert(Reader {
             next: 0,
             had: 0,
             is_warned: false,
             has_fallen_behind: false,
-        });
-        self.at_first += 1;
-        Some(match self.free.pop() {
-            Some(free) => {
-                self.readers[free] = reader;
-                free
-            }
-            None => {
-                self.readers.push(reader);
-                self.readers.len() - 1
-            }
-        })
+        }))
     }
 
     /// Returns whether that made room where there was none.
     pub(crate) fn leave(&mut self, reader: usize) -> bool {
         let was_full = self.room() == Room::None;
-        self.free.push(reader);
-        if let Some(left) = self.readers.get_mut(reader).and_then(Option::take) {
+        if let Some(left) = self.readers.try_remove(reader) {
             self.step_off(left.next);
         }
         was_full && self.room() != Room::None
@@ -127,7 +115,7 @@ impl Tape {
 
     /// What `reader` gets, and whether that made room where there was none.
     pub(crate) fn read(&mut self, reader: usize) -> (Read, bool) {
-        let Some(at) = self.readers.get_mut(reader).and_then(Option::as_mut) else {
+        let Some(at) = self.readers.get_mut(reader) else {
             return (Read::Nothing, false);
         };
         if at.has_fallen_behind {
@@ -148,7 +136,7 @@ impl Tape {
 
     fn read_end(&mut self, reader: usize) -> Read {
         let end = self.first + self.chunks.len() as u64;
-        match (&mut self.readers[reader], &self.trailers, &self.ending) {
+        match (self.readers.get_mut(reader), &self.trailers, &self.ending) {
             // One more than the chunks: it has had the trailers.
             (Some(at), Some(trailers), _) if at.next == end => {
                 at.next += 1;
@@ -162,7 +150,7 @@ impl Tape {
     /// Whether `reader` has had all that there will be.
     pub(crate) fn is_read(&self, reader: usize) -> bool {
         let end = self.first + self.chunks.len() as u64 + u64::from(self.trailers.is_some());
-        let at = self.readers.get(reader).and_then(Option::as_ref);
+        let at = self.readers.get(reader);
         matches!(self.ending, Some(Ending::Complete))
             && at.is_some_and(|at| at.next == end && !at.has_fallen_behind)
     }
@@ -221,7 +209,7 @@ impl Tape {
 
     /// Notes who holds the others back: all that are more than half of the window behind.
     pub(crate) fn warn_laggards(&mut self) {
-        for reader in self.readers.iter_mut().flatten() {
+        for (_, reader) in &mut self.readers {
             reader.is_warned = self.pushed - reader.had > self.max_bytes as u64 / 2;
         }
     }
@@ -229,7 +217,7 @@ impl Tape {
     /// Gives up on whoever was warned, and has not come out of the far half of the window since.
     pub(crate) fn drop_laggards(&mut self) {
         let bearable = self.max_bytes as u64 / 2;
-        for reader in self.readers.iter_mut().flatten() {
+        for (_, reader) in &mut self.readers {
             let is_far = self.pushed - reader.had > bearable && !reader.has_fallen_behind;
             if std::mem::take(&mut reader.is_warned) && is_far {
                 reader.has_fallen_behind = true;
@@ -254,7 +242,7 @@ impl Tape {
             return;
         }
         let end = self.first + self.chunks.len() as u64;
-        let readers = || self.readers.iter().flatten().map(|reader| reader.next);
+        let readers = || self.readers.iter().map(|(_, reader)| reader.next);
         let slowest = readers().min().unwrap_or(end).min(end);
         while self.first < slowest {
             if let Some(chunk) = self.chunks.pop_front() {
