@@ -53,20 +53,19 @@ impl Hints {
         self
     }
 
-    /// The least of all that is said, in however many lines. What is malformed is as if absent, and so is a zero
-    /// where it stands for no limit.
+    /// The least of `time` and of all that is said, in however many lines. What is malformed is as if absent, and
+    /// so is a zero where it stands for no limit.
     #[inline]
-    pub(crate) fn read(&self, headers: &HeaderMap) -> Option<Duration> {
-        let mut least = None;
+    pub(crate) fn least(&self, mut time: Duration, headers: &HeaderMap) -> Duration {
         // Once through all of them costs less than to look each name up.
         for (name, value) in headers {
             match self.line(name.as_str(), value.as_bytes()) {
                 Line::Other => {}
                 Line::Malformed => event::ignored(name),
-                Line::Says(time) => least = Some(least.map_or(time, |least| time.min(least))),
+                Line::Says(said) => time = time.min(said),
             }
         }
-        least
+        time
     }
 
     #[inline]

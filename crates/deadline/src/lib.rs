@@ -100,6 +100,8 @@ mod event;
 mod future;
 pub mod grpc_timeout;
 mod hint;
+mod portion;
+mod service;
 mod share;
 mod tell;
 mod term;
@@ -110,7 +112,9 @@ pub use current::{Carry, carry, current};
 pub use error::{DeadlineExceeded, ShareExceeded};
 pub use future::ResponseFuture;
 pub use hint::TimeoutHeader;
-pub use share::{BudgetShare, BudgetShareLayer, Share};
+pub use portion::Share;
+pub use service::Timed;
+pub use share::{BudgetShare, BudgetShareLayer};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::grpc_timeout;
@@ -17,7 +16,7 @@ pub(crate) fn tell(headers: &mut HeaderMap, left: Duration, announce: bool) {
     let (mut says_expected, mut says_upstream) = (false, false);
     for (name, value) in &*headers {
         match name.as_str() {
-            "content-type" if *name == CONTENT_TYPE => {
+            "content-type" => {
                 let start = value.as_bytes().get(..GRPC.len());
                 grpc |= start.is_some_and(|start| start.eq_ignore_ascii_case(GRPC));
             }

@@ -205,6 +205,18 @@ async fn a_committed_stream_that_somebody_outside_ends_is_left_to_him() {
     assert!(seen.error.is_none());
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_share_longer_than_the_clock_can_say_is_very_long_in_all_its_parts() {
+    let endless = Duration::MAX - Duration::from_nanos(1);
+    let layer = BudgetShareLayer::all().at_most(endless);
+    let layer = layer.attempt_share(Ratio::basis_points(1));
+    let steps = [Step::Wait(SECOND * 86_400), Step::data("late")];
+    let (answer, _) = send(layer, Request::new(()), ok(steps)).await;
+    let seen = audit(answer.unwrap().into_body()).await;
+    assert_eq!(seen.bytes(), "late");
+    assert!(seen.error.is_none());
+}
+
 // ===== what the upstream is told =====
 
 async fn told(layer: BudgetShareLayer, request: Request<()>) -> HeaderMap {

@@ -1,4 +1,4 @@
-//! How much of what remains a stage gets: pure.
+//! How much of what remains a call, or a stage of it, gets: pure.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ pub struct Share {
     attempt: Ratio,
 }
 
-/// What a stage gets.
+/// What a call or a stage gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Portion {
     /// All the time that it has; `None` without end.
@@ -39,7 +39,7 @@ pub(crate) struct Portion {
     pub(crate) first: Option<Duration>,
 }
 
-/// Why a stage gets nothing.
+/// Why it gets nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TooLittle {
     pub(crate) whose: Whose,
