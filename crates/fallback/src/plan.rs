@@ -10,7 +10,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use buttress_core::{Kind, Outcome, Reason, Timer};
+use buttress_core::{Kind, Outcome, Reason};
 
 use crate::name::TierName;
 use crate::served::{Tried, is_skip};
@@ -40,7 +40,7 @@ pub(crate) struct Terms {
 pub(crate) enum Says {
     /// It was passed over, or is one of our own.
     Nothing,
-    /// It has credentials or a model that do not work, which is nothing to the caller.
+    /// Nothing to the caller: the tier's own account is at fault, or the request as it was made for the tier.
     ItsOwnFault,
     Something,
 }
@@ -56,10 +56,10 @@ pub(crate) struct Plan {
     latest: When,
     /// What anybody has said.
     seen: When,
+    /// What anybody has found wrong with the request: it goes only to those who ask for such ones.
+    faults: When,
     /// The account of the caller has nothing left.
     account_spent: bool,
-    /// The time of the whole call is over.
-    out_of_time: bool,
     visited: Vec<TierName>,
 }
 
@@ -71,8 +71,8 @@ impl Plan {
             attempts_left: attempts,
             latest: When::NOTHING,
             seen: When::NOTHING,
+            faults: When::NOTHING,
             account_spent: false,
-            out_of_time: false,
             visited,
         }
     }
@@ -101,7 +101,7 @@ impl Plan {
         self.hear(outcome, terms.same_account);
         if is_skip(outcome) {
             Says::Nothing
-        } else if !terms.same_account && is_own_fault(outcome) {
+        } else if is_no_news(outcome, terms.same_account) {
             Says::ItsOwnFault
         } else {
             Says::Something
@@ -119,9 +119,6 @@ impl Plan {
     }
 
     fn hear(&mut self, outcome: &Outcome, callers_account: bool) {
-        if outcome.reason == Some(Reason::Timeout(Timer::Deadline)) {
-            self.out_of_time = true;
-        }
         if is_skip(outcome) {
             return;
         }
@@ -137,6 +134,7 @@ impl Plan {
     fn say(&mut self, what: When) {
         self.latest = what;
         self.seen = self.seen.or(what);
+        self.faults = self.faults.or(what.only(When::FAULTS));
     }
 
     /// The next tier to be asked.
@@ -146,7 +144,8 @@ impl Plan {
         rules: &Rules,
         time_left: Option<Duration>,
     ) -> Option<usize> {
-        let late = self.out_of_time || time_left.is_some_and(|left| left <= rules.min_attempt);
+        // The clock decides: a budget that is used up may be one that the tier has for itself.
+        let late = time_left.is_some_and(|left| left <= rules.min_attempt);
         let may_send = !late && self.attempts_left > 0;
         let (place, terms) = tiers.enumerate().skip(self.next).find(|(_, terms)| {
             let suits = if terms.local {
@@ -154,6 +153,7 @@ impl Plan {
             } else {
                 may_send
                     && terms.when.includes(self.latest)
+                    && self.faults.except(terms.when) == When::NOTHING
                     && !(terms.same_account && self.account_spent)
             };
             suits && !self.visited.contains(&terms.name)
@@ -169,6 +169,16 @@ impl Plan {
 fn is_own_fault(outcome: &Outcome) -> bool {
     let reason = outcome.reason;
     outcome.kind == Kind::Invalid && matches!(reason, Some(Reason::Credentials | Reason::NotFound))
+}
+
+/// Whether a refusal is no news to a caller who has heard of another failure before. He has not made the request
+/// as the tier got it, and would look for a fault that is not his; what he heard first may pass.
+fn is_no_news(outcome: &Outcome, callers_account: bool) -> bool {
+    match outcome.kind {
+        Kind::Invalid => true,
+        Kind::OutOfQuota => !callers_account,
+        _ => false,
+    }
 }
 
 #[cfg(test)]

@@ -40,6 +40,9 @@ impl When {
         .or(Self::OUT_OF_QUOTA)
         .or(Self::UNAVAILABLE);
 
+    /// Those of the request itself.
+    pub(crate) const FAULTS: Self = Self::CONTEXT_WINDOW.or(Self::CONTENT_POLICY);
+
     const NAMES: [(Self, &'static str); 7] = [
         (Self::TRANSIENT, "transient"),
         (Self::THROTTLED, "throttled"),
@@ -60,6 +63,11 @@ impl When {
     #[must_use]
     pub const fn except(self, other: Self) -> Self {
         Self(self.0 & !other.0)
+    }
+
+    /// Those that are among these, too.
+    pub(crate) const fn only(self, other: Self) -> Self {
+        Self(self.0 & other.0)
     }
 
     /// Whether any of those is among these.

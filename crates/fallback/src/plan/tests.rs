@@ -81,6 +81,23 @@ fn a_prompt_too_long_goes_to_the_larger_model_alone() {
 }
 
 #[test]
+fn a_prompt_that_is_too_long_stays_so_however_the_larger_model_fails() {
+    let larger = |name| Terms {
+        when: When::FAILURES.or(When::CONTEXT_WINDOW),
+        ..upstream(name)
+    };
+    let tiers = [larger("larger"), upstream("b"), larger("largest")];
+    let refused = INVALID.because(Reason::Credentials);
+    for failure in [OVERLOADED, REFUSED, UNPAID, refused] {
+        assert_eq!(
+            order(9, &tiers, &[TOO_LONG, failure]),
+            ["larger", "largest"],
+            "{failure:?}"
+        );
+    }
+}
+
+#[test]
 fn what_a_tier_calls_invalid_is_sent_to_no_other_but_may_be_answered_here() {
     let tiers = [upstream("a"), upstream("b"), local("static")];
     assert_eq!(order(9, &tiers, &[OVERLOADED, INVALID]), ["a", "static"]);
@@ -160,7 +177,11 @@ fn no_time_left_means_answers_of_our_own_alone() {
         plan.next(tiers.iter(), &rules(), Some(Duration::MAX)),
         Some(0)
     );
-    assert_eq!(order(9, &tiers, &[Outcome::DEADLINE_EXCEEDED]), ["static"]);
+    // Without a deadline it was a budget of the primary's own that was used up.
+    assert_eq!(
+        order(9, &tiers, &[Outcome::DEADLINE_EXCEEDED]),
+        ["a", "static"]
+    );
     assert_eq!(
         order(9, &tiers, &[Outcome::SHARE_EXCEEDED]),
         ["a", "static"]
