@@ -8,7 +8,6 @@ use tokio::time::Instant;
 use crate::error::AllTiersFailed;
 use crate::event;
 use crate::layer::Settings;
-use crate::name::TierName;
 use crate::plan::{Plan, Says};
 use crate::served::{ServedBy, Tried, Tries};
 use crate::tier::{Answer, Ask, Asking, Serve, Tier};
@@ -32,7 +31,7 @@ pub(crate) struct Course<R> {
     last_outcome: Outcome,
     /// Who gave it: 0 is the primary.
     last_place: usize,
-    /// Who is being asked.
+    /// Who is being asked, counted like that.
     asking: usize,
 }
 
@@ -88,7 +87,7 @@ impl<C, T: Traffic> Chain<C, T> {
         outcome: Outcome,
     ) -> Step<T::Response> {
         if When::of(&outcome) == When::NOTHING {
-            return Step::Done(last); // nobody else is called for
+            return Step::Done(self.nobody_asked(last)); // nobody else is called for
         }
         let Settings {
             name, rules, tiers, ..
@@ -104,9 +103,10 @@ impl<C, T: Traffic> Chain<C, T> {
         }
         let mut plan = Plan::new(attempts, visited);
         plan.primary_failed(&outcome);
-        plan.inner_tried(tried_inside::<T>(&last));
+        let inner = tried_inside::<T>(&last);
+        plan.inner_tried(inner);
         let mut tries = Tries::default();
-        tries.add(Tried::new(name.clone(), outcome));
+        tries.add_with(Tried::new(name.clone(), outcome), inner);
         self.go_on(Box::new(Course {
             plan,
             facts,
@@ -131,19 +131,19 @@ impl<C, T: Traffic> Chain<C, T> {
             }
             result => result,
         };
-        let terms = &self.settings.tiers[course.asking].terms;
+        let terms = &self.settings.tiers[course.asking - 1].terms;
         let says = course.plan.tier_failed(terms, &outcome);
-        course.plan.inner_tried(tried_inside::<T>(&result));
-        match says {
-            Says::Nothing => course.pass_over(&terms.name, outcome),
-            // Whose key was refused is no business of the caller, who would look for the fault in his own.
-            Says::ItsOwnFault => course.tries.add(Tried::new(terms.name.clone(), outcome)),
-            Says::Something => {
-                course.tries.add(Tried::new(terms.name.clone(), outcome));
-                course.last = result;
-                course.last_outcome = outcome;
-                course.last_place = course.asking + 1;
-            }
+        let inner = tried_inside::<T>(&result);
+        course.plan.inner_tried(inner);
+        let tried = Tried::new(terms.name.clone(), outcome);
+        if says == Says::Nothing {
+            event::skipped(&terms.name, &outcome);
+        }
+        course.tries.add_with(tried, inner);
+        if says == Says::Something {
+            course.last = result;
+            course.last_outcome = outcome;
+            course.last_place = course.asking;
         }
         self.go_on(course)
     }
@@ -158,7 +158,7 @@ impl<C, T: Traffic> Chain<C, T> {
             let Some(place) = course.plan.next(terms, rules, time_left) else {
                 return Step::Done(self.finish(*course));
             };
-            course.asking = place;
+            course.asking = place + 1;
             let Tier {
                 terms,
                 rewrite,
@@ -187,13 +187,15 @@ impl<C, T: Traffic> Chain<C, T> {
                     }
                 }
             }
-            course.pass_over(&terms.name, Outcome::new(Kind::Unavailable));
+            let outcome = Outcome::new(Kind::Unavailable);
+            event::skipped(&terms.name, &outcome);
+            course.tries.add(Tried::new(terms.name.clone(), outcome));
         }
     }
 
     /// A tier has served the call.
     fn served(&self, course: Course<T::Response>, mut response: T::Response) -> T::Response {
-        let by = self.served_by(course.asking + 1, course.tries);
+        let by = self.served_by(course.asking, course.tries);
         event::served(&by);
         let traffic = &self.settings.traffic;
         traffic.tier_served(&mut response, &self.kept, by);
@@ -207,11 +209,12 @@ impl<C, T: Traffic> Chain<C, T> {
             last,
             last_outcome,
             last_place,
+            asking,
             ..
         } = course;
-        if tries.len() == 1 {
+        if asking == 0 {
             event::nobody_asked(&self.settings.name, &last_outcome);
-            return last; // as if there were no tiers
+            return self.nobody_asked(last); // as if there were no tiers
         }
         let outcome = tries.sum_up(last_outcome);
         event::all_failed(tries.len(), &outcome);
@@ -223,6 +226,14 @@ impl<C, T: Traffic> Chain<C, T> {
             }
             Err(error) => Err(Failure::new(outcome, AllTiersFailed::new(tries, error)).into()),
         }
+    }
+
+    /// The primary's failure is all that there is.
+    fn nobody_asked(&self, last: Result<T::Response, BoxError>) -> Result<T::Response, BoxError> {
+        last.map(|mut response| {
+            self.settings.traffic.primary_alone(&mut response);
+            response
+        })
     }
 
     fn served_by(&self, place: usize, before: Tries) -> ServedBy {
@@ -247,12 +258,5 @@ fn tried_inside<T: Traffic>(result: &Result<T::Response, BoxError>) -> &[Tried] 
     match result {
         Ok(response) => T::tried_inside(response),
         Err(error) => find::<AllTiersFailed>(&**error).map_or(&[], AllTiersFailed::reasons),
-    }
-}
-
-impl<R> Course<R> {
-    fn pass_over(&mut self, name: &TierName, outcome: Outcome) {
-        event::skipped(name, &outcome);
-        self.tries.add(Tried::new(name.clone(), outcome));
     }
 }

@@ -27,7 +27,9 @@ use crate::traffic::{Cloned, Http, KeptHttp, Traffic};
 /// were added, each at most once, until one serves the call. Only a tier that [suits](Tier::when) the failure is
 /// asked; one that cannot be (its circuit is open, its request cannot be made) is passed over as if it were not
 /// there. If nobody serves the call, the last result goes outward: a response as it is, an error as
-/// [`AllTiersFailed`](crate::AllTiersFailed). It is held for that while others are asked.
+/// [`AllTiersFailed`](crate::AllTiersFailed). It is held for that while others are asked. What a tier finds wrong
+/// with the request, or with an account that is not the caller's, stands among the reasons and takes no earlier
+/// failure's place: the caller has not made the request as the tier got it, and what he hears may pass.
 ///
 /// # Defaults
 ///
@@ -45,7 +47,7 @@ use crate::traffic::{Cloned, Http, KeptHttp, Traffic};
 /// |---|---|---|
 /// | transient, throttled, overloaded, unavailable | yes | yes |
 /// | out of quota | yes, but not with the [same account](Tier::same_account) | yes |
-/// | prompt too long, content refused | if it [says so](Tier::when) | if it says so |
+/// | prompt too long, content refused | if it [says so](Tier::when); so must all after it | if it says so |
 /// | invalid otherwise | no: what one provider refuses is not sent to another | only after an earlier failure |
 /// | an error of our own side, before anything was sent | the primary's: no | no |
 /// | a success, a caller that went away | no | no |
@@ -230,6 +232,9 @@ where
 
     /// Says in the header `x-buttress-served-by` who gave the answer, and `x-buttress-degraded: true` where it
     /// is less than what was asked for. Default: off. The extension [`ServedBy`](crate::ServedBy) is there anyhow.
+    ///
+    /// What an answer says in headers `x-buttress-…` when it comes here is taken off, on or off, from whomever: no
+    /// upstream tells who served a call, and of two fallbacks the outermost.
     #[must_use]
     pub fn say_who(self, yes: bool) -> Self {
         self.with(|settings| {

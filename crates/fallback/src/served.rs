@@ -121,6 +121,18 @@ impl Tries {
         }
     }
 
+    /// Adds one, and those whom a fallback inside of it has asked: the first of them is that one, by the name that it
+    /// has inside.
+    pub(crate) fn add_with(&mut self, tried: Tried, inside: &[Tried]) {
+        match inside.split_first() {
+            Some((own, others)) => {
+                self.add(Tried::new(tried.name, own.outcome));
+                others.iter().cloned().for_each(|other| self.add(other));
+            }
+            None => self.add(tried),
+        }
+    }
+
     fn extend(&mut self, others: Self) {
         let Self { list, omitted } = others;
         list.into_iter().for_each(|tried| self.add(tried));

@@ -53,11 +53,14 @@ pub trait Traffic {
     /// Takes off a request what holds for the time of its call alone: it is handed over, to be served later.
     fn outlive(_request: &mut Self::Sent) {}
 
-    /// Hands a response of the primary on.
+    /// Hands a response of the primary on, without what only we say.
     fn hand_on(response: Self::Received) -> Self::Response;
 
     /// The primary has served the call.
     fn primary_served(&self, response: &mut Self::Response, kept: &Self::Kept);
+
+    /// The primary has failed, and nobody else was asked.
+    fn primary_alone(&self, _response: &mut Self::Response) {}
 
     /// A tier has served the call.
     fn tier_served(&self, response: &mut Self::Response, kept: &Self::Kept, by: ServedBy);
@@ -71,7 +74,7 @@ pub trait Traffic {
 
 /// Takes responses of a tier for those of its own.
 pub trait Accept<Res>: Traffic {
-    /// The response, as the caller gets it.
+    /// The response, as the caller gets it, without what only we say.
     fn accept(response: Res) -> Self::Response;
 }
 

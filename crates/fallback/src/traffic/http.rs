@@ -50,6 +50,8 @@ enum Kept<Q> {
     Recorded(Keeper<Q>),
 }
 
+/// What only we say of an answer.
+const OURS: &str = "x-buttress-";
 /// Who served the call, where answers are to say it in a header.
 const SERVED_BY: HeaderName = HeaderName::from_static("x-buttress-served-by");
 /// How long the caller waits for this very call.
@@ -88,8 +90,6 @@ impl<Q, B> Http<Q, B> {
         say(headers, SERVED_BY, by.name.header_value());
         if by.degraded {
             say(headers, DEGRADED, HeaderValue::from_static("true"));
-        } else {
-            headers.remove(DEGRADED);
         }
     }
 
@@ -175,22 +175,25 @@ where
         }
     }
 
-    fn hand_on(response: Response<B>) -> Self::Response {
+    #[inline]
+    fn hand_on(mut response: Response<B>) -> Self::Response {
+        strip_ours(response.headers_mut());
         response.map(FallbackBody::primary)
     }
 
     fn primary_served(&self, response: &mut Self::Response, kept: &KeptHttp<Q>) {
+        self.keep_answer(response, kept);
+        self.primary_alone(response);
+    }
+
+    fn primary_alone(&self, response: &mut Self::Response) {
         if let Some(name) = &self.tell {
             // The primary may have a fallback of its own inside.
             match response.extensions().get().cloned() {
                 Some(by) => self.say_who(response, &by),
-                None => {
-                    response.headers_mut().remove(DEGRADED);
-                    say(response.headers_mut(), SERVED_BY, name.clone());
-                }
+                None => say(response.headers_mut(), SERVED_BY, name.clone()),
             }
         }
-        self.keep_answer(response, kept);
     }
 
     fn tier_served(&self, response: &mut Self::Response, kept: &KeptHttp<Q>, by: ServedBy) {
@@ -198,10 +201,10 @@ where
             Some(inner) => by.through(inner),
             None => by,
         };
-        self.say_who(response, &by);
         if !by.degraded {
             self.keep_answer(response, kept);
         }
+        self.say_who(response, &by);
         response.extensions_mut().insert(by);
     }
 
@@ -236,7 +239,8 @@ where
     T: Body + Send + 'static,
     T::Error: Into<BoxError>,
 {
-    fn accept(response: Response<T>) -> Response<FallbackBody<B>> {
+    fn accept(mut response: Response<T>) -> Response<FallbackBody<B>> {
+        strip_ours(response.headers_mut());
         response.map(FallbackBody::tier)
     }
 }
@@ -246,6 +250,17 @@ fn is_for_primary_alone<Q>(request: &Request<Q>) -> bool {
     let upgrade = request.version() <= Version::HTTP_11 && request.headers().contains_key(UPGRADE);
     let overrides = request.extensions().get::<FallbackOverride>();
     upgrade || request.method() == Method::CONNECT || overrides == Some(&FallbackOverride::OFF)
+}
+
+/// Takes off what only we say: no upstream tells who served a call.
+#[inline]
+fn strip_ours(headers: &mut HeaderMap) {
+    let ours = headers
+        .keys()
+        .filter(|name| name.as_str().starts_with(OURS));
+    for name in ours.cloned().collect::<Vec<_>>() {
+        headers.remove(name);
+    }
 }
 
 /// Says something in a header, unless there is no room for another: a map of headers has a limit.

@@ -1,10 +1,13 @@
 //! A fallback inside of a fallback.
 
 use buttress_classify::Profile;
-use buttress_fallback::{FallbackLayer, Http, Tier};
+use buttress_fallback::{FallbackLayer, Http, ServedBy, Tier};
+use buttress_testkit::upstream::{Behaviour, Upstream};
+use bytes::Bytes;
+use http::Response;
 use tower::{Layer, ServiceExt};
 
-use crate::{by, chat, down, layer, send, tier, well};
+use crate::{by, chat, down, layer, send, tier, upstream, well};
 
 #[tokio::test(start_paused = true)]
 async fn f25_nobody_is_asked_twice_by_two_fallbacks_and_attempts_do_not_multiply() {
@@ -63,4 +66,37 @@ async fn who_gave_the_answer_is_told_through_two_fallbacks() {
     let service = outer.layer(inner.layer(b.service()));
     let response = service.oneshot(chat()).await.unwrap();
     assert_eq!(response.headers()["x-buttress-served-by"], "d");
+}
+
+#[tokio::test(start_paused = true)]
+async fn f25_when_all_fail_nobodys_reason_is_lost_between_two_fallbacks() {
+    let names = |response: &Response<Bytes>| -> Vec<String> {
+        let reasons = by(response).reasons().iter();
+        reasons
+            .map(|tried| format!("{} {}", tried.name(), tried.outcome().kind.as_str()))
+            .collect()
+    };
+    let expected = ["a overloaded", "b throttled", "d transient"];
+    let inside = |d: &Upstream| -> FallbackLayer<Profile, Http<_, _>> {
+        FallbackLayer::http(Profile::OPENAI).tier(Tier::upstream("d", d.service(), Profile::OPENAI))
+    };
+    let (a, b, d) = (
+        down(),
+        upstream([Behaviour::rate_limited()]),
+        upstream([Behaviour::status(500)]),
+    );
+    let b_stack = inside(&d).layer(b.service());
+    let outer = layer().primary("a");
+    let outer = outer.tier(Tier::upstream("b", b_stack, Profile::OPENAI));
+    let response = send(&outer, &a, chat()).await.unwrap();
+    assert_eq!(names(&response), expected);
+
+    // The other way round: the primary has one inside, and nobody else is left to be asked.
+    let outer: FallbackLayer<Profile, Http<_, _>> = FallbackLayer::http(Profile::OPENAI)
+        .primary("b")
+        .tier(Tier::upstream("d", d.service(), Profile::OPENAI));
+    let service = outer.layer(inside(&d).layer(b.service()));
+    let response = service.oneshot(chat()).await.unwrap();
+    let by: &ServedBy = response.extensions().get().unwrap();
+    assert_eq!((by.name(), by.reasons().len()), ("d", 2));
 }

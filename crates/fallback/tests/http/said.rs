@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use buttress_classify::Profile;
 use buttress_core::{BoxError, Failure, Kind, Outcome, find};
-use buttress_fallback::{AllTiersFailed, FallbackLayer, ServedBy, Tier, When};
+use buttress_fallback::{AllTiersFailed, FallbackLayer, FallbackOverride, ServedBy, Tier, When};
 use buttress_testkit::probe::{Reply, ScriptedService};
-use buttress_testkit::upstream::{Behaviour, Cut, Upstream};
+use buttress_testkit::upstream::{Behaviour, Cut, Upstream, provider};
 use bytes::Bytes;
 use http::{Response, StatusCode};
 use http_body_util::Full;
@@ -135,4 +135,90 @@ async fn a_larger_model_is_asked_if_the_prompt_was_too_long() {
         "larger"
     );
     assert_eq!((b.counts().calls, larger.counts().calls), (0, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_upstream_says_who_served_the_call() {
+    let lies = |behaviour: Behaviour| {
+        let lying = behaviour.header("x-buttress-served-by", "somebody-else");
+        upstream([lying
+            .header("x-buttress-degraded", "true")
+            .header("x-buttress-whatever", "1")])
+    };
+    let cases = [
+        (200, 200, "a"),
+        (400, 200, "a"),
+        (503, 200, "b"),
+        (503, 503, "b"),
+    ];
+    let ours = |response: &Response<Bytes>| -> Vec<String> {
+        let names = response.headers().keys().map(ToString::to_string);
+        names
+            .filter(|name| name.starts_with("x-buttress-"))
+            .collect()
+    };
+    for (first, second, served) in cases {
+        let [a, b] = [first, second].map(|status| lies(Behaviour::status(status)));
+        let quiet = layer().primary("a").tier(tier("b", &b));
+        let response = send(&quiet, &a, chat()).await.unwrap();
+        assert!(ours(&response).is_empty(), "{first}, {second}");
+
+        let response = send(&quiet.say_who(true), &a, chat()).await.unwrap();
+        assert_eq!(ours(&response), ["x-buttress-served-by"]);
+        assert_eq!(response.headers()["x-buttress-served-by"], served);
+    }
+    let mut off = chat();
+    off.extensions_mut().insert(FallbackOverride::OFF);
+    let a = lies(Behaviour::well());
+    for layer in [layer(), layer().tier(tier("b", &a))] {
+        let response = send(&layer, &a, off.clone()).await.unwrap();
+        assert!(ours(&response).is_empty());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_tier_calls_invalid_does_not_hide_that_the_primary_was_throttled() {
+    let too_long = provider::json_error(400, provider::openai::CONTEXT_LENGTH);
+    for (invalid, same_account) in [
+        (Behaviour::status(400), false),
+        (Behaviour::status(400), true),
+        (Behaviour::status(422), false),
+        (too_long, false),
+    ] {
+        let a = upstream([Behaviour::rate_limited().header("retry-after", "7")]);
+        let b = upstream([invalid]);
+        let layer = layer().tier(tier("b", &b).same_account(same_account));
+        let response = send(&layer, &a, chat()).await.unwrap();
+        // An SDK waits and tries again, and the primary may well answer. A 400 would end it, about a request that
+        // the caller has not made like that.
+        assert_eq!(response.status(), 429);
+        assert_eq!(response.headers()["retry-after"], "7");
+        let outcome: &Outcome = response.extensions().get().unwrap();
+        assert_eq!(outcome.kind, Kind::Throttled);
+        let by = by(&response);
+        assert_eq!((by.name(), by.tier()), ("primary", 0));
+        let kinds: Vec<_> = by.reasons().iter().map(|t| t.outcome().kind).collect();
+        assert_eq!(kinds, [Kind::Throttled, Kind::Invalid]);
+    }
+
+    // An error, where the primary gave no answer at all.
+    let a = upstream([Behaviour::well().cut_before_head(Cut::Reset)]);
+    let b = upstream([Behaviour::status(400)]);
+    let error = send(&layer().tier(tier("b", &b)), &a, chat()).await;
+    let error = error.unwrap_err();
+    let all: &AllTiersFailed = find(&*error).unwrap();
+    assert_eq!(all.reasons()[1].outcome().kind, Kind::Invalid);
+    let outcome = find::<Failure>(&*error).unwrap().outcome();
+    assert_eq!(outcome.kind, Kind::Transient);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_unpaid_account_of_a_tier_is_not_taken_for_the_callers() {
+    let (a, b) = (down(), upstream([Behaviour::status(402)]));
+    let elsewhere = layer().tier(tier("b", &b));
+    let response = send(&elsewhere, &a, chat()).await.unwrap();
+    assert_eq!(response.status(), 503);
+    let callers = layer().tier(tier("b", &b).same_account(true));
+    let response = send(&callers, &a, chat()).await.unwrap();
+    assert_eq!(response.status(), 402);
 }
