@@ -33,15 +33,19 @@ pin_project! {
     #[project = StateProj]
     enum State<F, B: Body> {
         Calling { #[pin] future: F },
-        Looking {
-            // Taken when it is handed on.
-            answer: Option<(Parts, PrefixBody<B>)>,
-            look: Look,
-            limit: Limit,
-            // Made at the first pause of the body.
-            #[pin]
-            sleep: Option<Sleep>,
-        },
+        Looking { #[pin] looking: Looking<B> },
+    }
+}
+
+pin_project! {
+    struct Looking<B: Body> {
+        // Taken when it is handed on.
+        answer: Option<(Parts, PrefixBody<B>)>,
+        look: Look,
+        limit: Limit,
+        // Made at the first pause of the body.
+        #[pin]
+        sleep: Option<Sleep>,
     }
 }
 
@@ -71,33 +75,50 @@ where
                 StateProj::Calling { future } => {
                     let answer = ready!(future.poll(cx))?;
                     match Look::begin(this.settings, &answer) {
+                        AtHead::Nothing => return Poll::Ready(Ok(answer.map(PrefixBody::new))),
                         AtHead::Found(found) => {
-                            let answer = answer.map(PrefixBody::new);
-                            return Poll::Ready(Ok(hand_on(answer, found)));
+                            return Poll::Ready(Ok(hand_on(answer.map(PrefixBody::new), found)));
                         }
                         // ## Calling => Looking
                         AtHead::Look(look, limit) => this.state.set(State::Looking {
-                            answer: Some(answer.map(PrefixBody::new).into_parts()),
-                            look,
-                            limit,
-                            sleep: None,
+                            looking: Looking::new(answer, look, limit),
                         }),
                     }
                 }
-                StateProj::Looking {
-                    answer,
-                    look,
-                    limit,
-                    sleep,
-                } => {
-                    let (head, body) = answer.as_mut().expect(POLLED_AGAIN);
-                    let found = ready!(poll_look(look, *limit, head, body, sleep, cx));
-                    let (head, body) = answer.take().expect(POLLED_AGAIN);
-                    let answer = Response::from_parts(head, body);
-                    return Poll::Ready(Ok(hand_on(answer, found)));
-                }
+                StateProj::Looking { looking } => return looking.poll(cx).map(Ok),
             }
         }
+    }
+}
+
+impl<B: Body + Unpin> Looking<B> {
+    fn new(answer: Response<B>, look: Look, limit: Limit) -> Self {
+        Self {
+            answer: Some(answer.map(PrefixBody::new).into_parts()),
+            look,
+            limit,
+            sleep: None,
+        }
+    }
+
+    // Apart from the rest: most answers go through, and shall not be moved about for these.
+    #[inline(never)]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Response<PrefixBody<B>>>
+    where
+        B::Error: 'static,
+    {
+        let this = self.project();
+        let (head, body) = this.answer.as_mut().expect(POLLED_AGAIN);
+        let found = ready!(poll_look(
+            this.look,
+            *this.limit,
+            head,
+            body,
+            this.sleep,
+            cx
+        ));
+        let (head, body) = this.answer.take().expect(POLLED_AGAIN);
+        Poll::Ready(hand_on(Response::from_parts(head, body), found))
     }
 }
 
@@ -148,7 +169,6 @@ where
 }
 
 /// Hands an answer on whole, and leaves the outcome of a failure in it.
-#[inline]
 fn hand_on<B: Body + Unpin>(
     mut answer: Response<PrefixBody<B>>,
     found: Found,

@@ -38,6 +38,8 @@ pub(crate) enum Found {
 /// What the head alone tells.
 pub(crate) enum AtHead {
     /// There is nothing to look for.
+    Nothing,
+    /// There is no need to look.
     Found(Found),
     /// Look for this, within that limit.
     Look(Look, Limit),
@@ -72,7 +74,7 @@ impl Look {
                 };
             }
         }
-        AtHead::Found(Found::Committed)
+        AtHead::Nothing
     }
 
     /// A frame was read ahead.
