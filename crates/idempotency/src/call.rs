@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use buttress_core::BoxError;
+use buttress_core::{BoxError, Deadline};
 use bytes::{Buf, Bytes};
 use http::HeaderMap;
 use http_body::{Body, Frame};
@@ -36,6 +36,8 @@ pin_project! {
     pub(crate) struct CallBody<O, W> {
         notes: Arc<Notes>,
         keeping: Keeping,
+        // What everybody inside takes for the time that there is, whoever polls.
+        time: Option<Deadline>,
         #[pin]
         phase: Phase<O, W>,
         record: Record,
@@ -69,10 +71,16 @@ enum Ending {
 }
 
 impl<O, W> CallBody<O, W> {
-    pub(crate) fn new(open: O, notes: Arc<Notes>, keeping: Keeping) -> Self {
+    pub(crate) fn new(
+        open: O,
+        notes: Arc<Notes>,
+        keeping: Keeping,
+        time: Option<Deadline>,
+    ) -> Self {
         Self {
             notes,
             keeping,
+            time,
             phase: Phase::Opening { open },
             record: Record::default(),
             ticket: None,
@@ -94,7 +102,7 @@ where
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let polled = self.as_mut().poll_phase(cx);
+        let polled = Deadline::scope(self.time, || self.as_mut().poll_phase(cx));
         if polled.is_pending() {
             let mut this = self.project();
             if let Some(ticket) = this.ticket {

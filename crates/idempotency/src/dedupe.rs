@@ -29,7 +29,7 @@ use crate::subscriber::Subscriber;
 /// Makes a call that can be shared: [`make`], whose bounds nobody else has to repeat.
 pub(crate) type Make<S, Q, C> = fn(Opening<S, Q, C>, Keeping) -> Call;
 
-pub(crate) fn make<S, Q, C, B, W>(opening: Opening<S, Q, C>, keeping: Keeping) -> Call
+pub(crate) fn make<S, Q, C, B, W>(mut opening: Opening<S, Q, C>, keeping: Keeping) -> Call
 where
     S: Service<Request<RequestBody<Q>>, Response = Response<B>> + Send + 'static,
     S::Future: Send + 'static,
@@ -43,7 +43,8 @@ where
     W::Error: Into<BoxError>,
 {
     let notes = Arc::clone(&opening.ticket.notes);
-    Box::pin(CallBody::new(opening.open(), notes, keeping))
+    let time = opening.own_time();
+    Box::pin(CallBody::new(opening.open(), notes, keeping, time))
 }
 
 /// Everything that deduplicating one request takes.

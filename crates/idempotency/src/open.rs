@@ -55,6 +55,20 @@ pin_project! {
 }
 
 impl<S, Q: Body, C> Opening<S, Q, C> {
+    /// The time of the call, for everybody inside: what is there is one subscriber's, and bounds his waiting only.
+    pub(crate) fn own_time(&mut self) -> Option<Deadline> {
+        let told = self.request.extensions_mut().get_mut::<Deadline>();
+        if told.is_none() && Deadline::current().is_none() {
+            return None;
+        }
+        let now = Instant::now().into_std();
+        let own = Deadline::after(now, self.max_run).enforced();
+        if let Some(told) = told {
+            *told = own;
+        }
+        Some(own)
+    }
+
     /// Claims the call, and makes it.
     ///
     /// Dropped on the way it gives back what it has claimed.
@@ -75,15 +89,8 @@ impl<S, Q: Body, C> Opening<S, Q, C> {
             mut request,
             classify,
             mut ticket,
-            max_run,
             ..
         } = self;
-        let extensions = request.extensions_mut();
-        if extensions.get::<Deadline>().is_some() {
-            // It is one subscriber's, and bounds his waiting only.
-            let now = Instant::now().into_std();
-            extensions.insert(Deadline::after(now, max_run).enforced());
-        }
         let waker = poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
         request.body_mut().tell(waker);
         let mut call = pin!(service.call(request));
