@@ -59,26 +59,60 @@ impl Base {
 
     /// The path and query of a request, behind this base.
     pub(super) fn join(&self, uri: &Uri) -> Option<Uri> {
-        let path = uri.path_and_query().map_or("/", PathAndQuery::as_str);
+        let path = uri.path();
         // `OPTIONS *` asks a server, not something on it.
         // And a path that climbs would leave the prefix, which may be what separates one customer from another.
-        if !path.starts_with('/') || uri.path().split(['/', '\\']).any(is_dots) {
+        if !path.starts_with('/') || climbs(path) {
             return None;
+        }
+        let mut joined = format!("{}{path}", self.prefix);
+        if let Some(query) = uri.query() {
+            joined.push('?');
+            joined.push_str(query);
         }
         Uri::builder()
             .scheme(self.scheme.clone())
             .authority(self.authority.clone())
-            .path_and_query(format!("{}{path}", self.prefix))
+            .path_and_query(joined)
             .build()
             .ok()
     }
 }
 
-/// Whether a segment stands for the one above it, or for itself, in any spelling (RFC 3986 §6.2.2).
-fn is_dots(segment: &str) -> bool {
-    let plain = segment.to_ascii_lowercase().replace("%2e", ".");
-    let plain = plain.split("%2f").flat_map(|part| part.split("%5c"));
-    plain.into_iter().any(|part| matches!(part, "." | ".."))
+/// Whether a segment of a path stands for the one above it, or for itself, in any spelling that some server reads
+/// like that (RFC 3986 §6.2.2): escaped, be it more than once, between backslashes, with parameters behind it.
+fn climbs(path: &str) -> bool {
+    let plain = unescaped(path);
+    let mut segments = plain.split(['/', '\\']);
+    segments.any(|segment| {
+        let name = segment.split(';').next();
+        matches!(name, Some("." | ".."))
+    })
+}
+
+/// A path with its dots, and the marks between and behind them, as they are.
+fn unescaped(path: &str) -> String {
+    let mut pieces = path.split('%');
+    let mut plain = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        // Each 25 is the mark of another escape.
+        let piece = piece.trim_start_matches("25");
+        let code = piece.get(..2).unwrap_or_default().to_ascii_lowercase();
+        let mark = match code.as_str() {
+            "2e" => '.',
+            "2f" => '/',
+            "3b" => ';',
+            "5c" => '\\',
+            _ => {
+                plain.push('%');
+                plain.push_str(piece);
+                continue;
+            }
+        };
+        plain.push(mark);
+        plain.push_str(&piece[2..]);
+    }
+    plain
 }
 
 /// Without the path, in which keys have been seen.
@@ -149,26 +183,81 @@ mod tests {
 
     #[test]
     fn a_path_that_climbs_does_not_leave_the_base() {
-        let base = Base::parse("https://b.example/tenant-1").unwrap();
-        for path in [
-            "/../tenant-2",
-            "/a/..",
-            "/.",
-            "/%2e%2E/x",
-            "/.%2e/x",
-            "/a/..%2fx",
-            "/a%5C..%5Cx",
-        ] {
-            assert_eq!(base.join(&Uri::from_static(path)), None, "{path}");
+        // With a slash at its end, or without.
+        for base in ["https://b.example/tenant-1", "https://b.example/tenant-1/"] {
+            let base = Base::parse(base).unwrap();
+            for path in [
+                "/../tenant-2",
+                "/a/..",
+                "/.",
+                "/./",
+                "/%2e%2E/x",
+                "/.%2e/x",
+                "/%2e./x",
+                "//../x",
+                "/..//x",
+                "/a/..%2fx",
+                "/a%2F..",
+                "/a%5C..%5Cx",
+                "/a\\..\\x",
+                "/..;/x",
+                "/..;a=b/x",
+                "/..%3Ba=b/x",
+                "/%2e%2e;/x",
+                "/.;",
+                "/%252e%252e/x",
+                "/%25252E./x",
+                "/a%252f..%255cx",
+                "/..?x=1",
+                "https://a.example/..",
+            ] {
+                let uri = Uri::from_static(path);
+                assert_eq!(base.join(&uri), None, "{path}");
+            }
         }
         for path in [
             "/...",
-            "/a.b/..c?x=/../",
+            "/a.b/..c?x=/../&y=%2e%2e/",
             "/v1/models/gpt-4.1",
             "/.well-known",
+            "/a..;b",
+            "/;..",
+            "/%2e%2e%2e",
+            "/a%2eb/100%25/%25",
+            "/%",
+            "/%2",
+            "/%25%",
+            "/\u{e9}%\u{e9}",
         ] {
-            assert!(base.join(&Uri::from_static(path)).is_some(), "{path}");
+            let uri = Uri::from_static(path);
+            let joined = join("https://b.example/tenant-1/", path);
+            let own = uri.path_and_query().unwrap();
+            assert_eq!(joined, format!("https://b.example/tenant-1{own}"));
         }
+    }
+
+    #[test]
+    fn a_path_of_many_escapes_is_read_once() {
+        let base = Base::parse("https://b.example/a").unwrap();
+        let long: Uri = format!("/%{}2e", "25".repeat(30_000)).parse().unwrap();
+        assert_eq!(base.join(&long), None);
+    }
+
+    #[test]
+    fn empty_segments_stay_and_a_query_needs_no_path() {
+        assert_eq!(
+            join("https://b.example/a//", "//v1//x/"),
+            "https://b.example/a//v1//x/"
+        );
+        assert_eq!(join("https://b.example", "/"), "https://b.example/");
+        assert_eq!(
+            join("https://b.example/a", "https://a.example?x=1"),
+            "https://b.example/a/?x=1"
+        );
+        assert_eq!(
+            join("https://b.example/a/", "/?x=//c.example/"),
+            "https://b.example/a/?x=//c.example/"
+        );
     }
 
     #[test]
