@@ -97,6 +97,7 @@ mod error;
 mod event;
 mod future;
 mod hand_over;
+mod hop_by_hop;
 mod last_good;
 mod layer;
 mod name;

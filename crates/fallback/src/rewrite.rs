@@ -14,7 +14,9 @@ use buttress_body::ReplayBody;
 use buttress_classify::Profile;
 use buttress_core::BoxError;
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, HOST, InvalidHeaderValue};
+use http::header::{
+    AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, HOST, InvalidHeaderValue, TRAILER,
+};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderName, HeaderValue, Request, Uri};
@@ -23,13 +25,14 @@ use http_body::Body;
 use self::base::Base;
 pub use self::base::InvalidBase;
 use self::model::Place;
+use crate::hop_by_hop;
 
 /// What a tier changes about an HTTP request: where it goes, which model it asks for, whose credentials it
 /// carries.
 ///
-/// In this order: the caller's credentials are taken off, unless the tier shares the
-/// [account](crate::Tier::same_account); the model is put in its place; the base URL is set; the headers are set.
-/// What cannot be changed as told makes the tier be passed over, with an [`Unrewritable`].
+/// In this order: what concerns the connection to the primary alone is taken off (RFC 9110 §7.6.1; `te: trailers`
+/// stays); so are the caller's credentials, unless the tier shares the [account](crate::Tier::same_account); the
+/// model is put in its place; the base URL is set; the headers are set. What cannot be changed as told makes the tier be passed over, with an [`Unrewritable`].
 ///
 /// ```
 /// use buttress_classify::Profile;
@@ -100,13 +103,16 @@ pub enum Unrewritable {
 }
 
 /// What speaks of the body that was there before, or of the request as it was signed.
-const DIGESTS: [HeaderName; 6] = [
+const OF_THE_BODY: [HeaderName; 9] = [
     HeaderName::from_static("content-digest"),
     HeaderName::from_static("repr-digest"),
     HeaderName::from_static("digest"),
     HeaderName::from_static("content-md5"),
     HeaderName::from_static("signature"),
     HeaderName::from_static("signature-input"),
+    TRAILER,
+    HeaderName::from_static("x-amz-content-sha256"),
+    HeaderName::from_static("x-ms-content-sha256"),
 ];
 
 impl Rewrite {
@@ -202,6 +208,7 @@ impl Rewrite {
             max_body,
         } = self;
         let (mut head, mut body) = request.into_parts();
+        hop_by_hop::take_off(&mut head.headers);
         if !same_account {
             credentials::take_off(&mut head, &kept);
         }
@@ -247,10 +254,9 @@ fn set_path(head: &mut Parts, path: PathAndQuery) -> Result<(), Unrewritable> {
 
 /// Puts a body in the place of another, and says so in the head.
 fn replace_body<Q>(head: &mut Parts, body: Bytes) -> Result<ReplayBody<Q>, Unrewritable> {
-    for name in DIGESTS {
+    for name in OF_THE_BODY {
         head.headers.remove(name);
     }
-    head.headers.remove(http::header::TRANSFER_ENCODING);
     let length = HeaderValue::from(body.len());
     set_header(head, CONTENT_LENGTH, length)?;
     Ok(ReplayBody::whole(body))

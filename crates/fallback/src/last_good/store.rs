@@ -6,14 +6,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{
-    CONNECTION, CONTENT_LENGTH, PROXY_AUTHENTICATE, SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING,
-    UPGRADE,
-};
+use http::header::{CONTENT_LENGTH, SET_COOKIE, TRAILER};
 use http::{HeaderMap, HeaderName, StatusCode};
 use tokio::time::Instant;
 
 use super::scope::Scope;
+use crate::hop_by_hop;
 
 /// What an answer is kept under.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -67,19 +65,8 @@ struct Entry {
 const OVERHEAD: usize = 256;
 const HEADER_OVERHEAD: usize = 64;
 
-/// What belongs to a connection or to one caller, or is made anew.
-const LEFT_OUT: [HeaderName; 10] = [
-    CONNECTION,
-    CONTENT_LENGTH,
-    PROXY_AUTHENTICATE,
-    SET_COOKIE,
-    TE,
-    TRAILER,
-    TRANSFER_ENCODING,
-    UPGRADE,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-];
+/// What belongs to one caller, or is made anew.
+const LEFT_OUT: [HeaderName; 3] = [CONTENT_LENGTH, SET_COOKIE, TRAILER];
 
 // ===== impl Limits =====
 
@@ -98,6 +85,7 @@ impl Good {
     /// The head of an answer.
     pub(super) fn new(status: StatusCode, headers: &HeaderMap) -> Self {
         let mut headers = headers.clone();
+        hop_by_hop::take_off(&mut headers);
         for name in LEFT_OUT {
             headers.remove(name);
         }

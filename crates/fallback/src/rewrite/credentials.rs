@@ -7,7 +7,7 @@ use http::{HeaderName, Uri};
 
 /// Headers that say nothing about who asks, and that another provider may have use for. All others stay behind:
 /// no list of credentials is ever whole.
-const PASSES: [&str; 38] = [
+const PASSES: [&str; 37] = [
     "accept",
     "accept-charset",
     "accept-encoding",
@@ -35,7 +35,6 @@ const PASSES: [&str; 38] = [
     "traceparent",
     "tracestate",
     "trailer",
-    "transfer-encoding",
     "user-agent",
     "x-client-request-id",
     "x-cloud-trace-context",

@@ -55,11 +55,13 @@ const OURS: &str = "x-buttress-";
 /// Who served the call, where answers are to say it in a header.
 const SERVED_BY: HeaderName = HeaderName::from_static("x-buttress-served-by");
 /// How long the caller waits for this very call.
-const WAITS: [HeaderName; 4] = [
+const WAITS: [HeaderName; 6] = [
     HeaderName::from_static("grpc-timeout"),
     HeaderName::from_static("x-envoy-expected-rq-timeout-ms"),
     HeaderName::from_static("x-envoy-upstream-rq-timeout-ms"),
     HeaderName::from_static("x-request-deadline"),
+    HeaderName::from_static("x-stainless-read-timeout"),
+    HeaderName::from_static("x-stainless-timeout"),
 ];
 /// Whether the answer is less than what was asked for.
 const DEGRADED: HeaderName = HeaderName::from_static("x-buttress-degraded");

@@ -44,6 +44,7 @@ async fn what_is_queued_outlives_its_call() {
     request.extensions_mut().insert(deadline);
     let headers = request.headers_mut();
     headers.insert("grpc-timeout", HeaderValue::from_static("3S"));
+    headers.insert("x-stainless-timeout", HeaderValue::from_static("3"));
     headers.insert("authorization", HeaderValue::from_static("secret"));
     let layer = layer().tier(Tier::hand_over("queue", queue.clone()));
     let response = send(&layer, &a, request).await.unwrap();
@@ -259,6 +260,44 @@ async fn the_same_account_keeps_its_credentials() {
         .rewrite(Rewrite::new().model(Profile::OPENAI, "small"));
     send(&layer().tier(smaller), &a, request).await.unwrap();
     assert_eq!(only_call(&b).headers["authorization"], key);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_account_has_a_connection_of_its_own() {
+    let (a, b) = (down(), well());
+    let mut request = chat();
+    for (name, value) in [
+        ("connection", "te, x-hop"),
+        ("x-hop", "1"),
+        ("te", "trailers, deflate"),
+        ("expect", "100-continue"),
+        ("proxy-authorization", "Basic eDp5"),
+        ("x-amz-content-sha256", "e3b0"),
+        ("trailer", "x-sum"),
+        ("x-own", "o"),
+    ] {
+        let name = HeaderName::from_static(name);
+        request
+            .headers_mut()
+            .insert(name, HeaderValue::from_static(value));
+    }
+    let rewritten = Rewrite::new().model(Profile::OPENAI, "small");
+    for (rewrite, left) in [
+        (
+            Rewrite::new(),
+            &["x-amz-content-sha256", "trailer", "x-own", "te"][..],
+        ),
+        (rewritten, &["x-own", "te", "content-length"]),
+    ] {
+        let layer = layer().tier(tier("b", &b).same_account(true).rewrite(rewrite));
+        send(&layer, &a, request.clone()).await.unwrap();
+        let call = b.last_call().unwrap();
+        let mut names: Vec<_> = call.headers.keys().map(HeaderName::as_str).collect();
+        let mut left = left.to_vec();
+        (names.sort_unstable(), left.sort_unstable());
+        assert_eq!(names, left);
+        assert_eq!(call.headers["te"], "trailers");
+    }
 }
 
 #[tokio::test(start_paused = true)]
