@@ -8,7 +8,7 @@
 use std::future::{Future, pending};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
@@ -402,6 +402,61 @@ async fn a_panic_under_one_reader_is_an_error_to_the_others() {
     let error = other.collect().await.unwrap_err();
     assert!(error.is::<SharedError>());
     assert!(shared.is_ended() && !shared.is_complete());
+}
+
+/// Once woken it looks, from a thread of its own, before anything else happens.
+struct Hasty<F>(F);
+
+impl<F: Fn() + Send + Sync + 'static> Wake for Hasty<F> {
+    fn wake(self: Arc<Self>) {
+        std::thread::spawn(move || (self.0)()).join().unwrap();
+    }
+}
+
+/// Panics, but only after somebody else has looked.
+struct PanicsAfter<F>(F);
+
+impl<F: Fn() + Send + Sync + Unpin> Body for PanicsAfter<F> {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        std::thread::scope(|scope| scope.spawn(|| (self.0)()).join().unwrap());
+        panic!("as it was told to")
+    }
+}
+
+#[test]
+fn a_reader_learns_of_a_panic_however_quick_it_is() {
+    let hasty: Arc<OnceLock<Mutex<SharedBody<_>>>> = Arc::default();
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let look: Arc<dyn Fn(&Waker) + Send + Sync> = {
+        let (hasty, seen) = (Arc::clone(&hasty), Arc::clone(&seen));
+        Arc::new(move |waker| {
+            let mut reader = hasty.get().unwrap().lock().unwrap();
+            let polled = Pin::new(&mut *reader).poll_frame(&mut Context::from_waker(waker));
+            seen.lock()
+                .unwrap()
+                .push(polled.map(|frame| frame.unwrap().is_err()));
+        })
+    };
+    let woken = {
+        let look = Arc::clone(&look);
+        Waker::from(Arc::new(Hasty(move || look(Waker::noop()))))
+    };
+    let source: Box<dyn Fn() + Send + Sync> = Box::new(move || look(&woken));
+    let shared = Shared::new(PanicsAfter(source), 1000, || Box::pin(pending()));
+    let mut one = shared.join().unwrap();
+    assert!(hasty.set(Mutex::new(shared.join().unwrap())).is_ok());
+
+    let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        Pin::new(&mut one).poll_frame(&mut Context::from_waker(Waker::noop()))
+    }));
+    assert!(panicked.is_err());
+    assert_eq!(*seen.lock().unwrap(), [Poll::Pending, Poll::Ready(true)]);
 }
 
 #[tokio::test]

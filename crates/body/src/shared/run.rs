@@ -80,6 +80,8 @@ where
         if !self.bell.is_due() {
             return false;
         }
+        // Before the lock is taken, so that it rings when that has been given up, and its poison can be seen.
+        let _unwinding = RingOnUnwind(&self.bell);
         let mut source = match self.source.try_lock() {
             Ok(source) => source,
             // Another reader is asking. It rings if it finds something, or if it has been rung for meanwhile.
@@ -94,13 +96,12 @@ where
                 return true;
             }
         };
-        if !self.bell.answer() {
-            return false;
-        }
-        let unwinding = RingOnUnwind(Some(&self.bell));
-        let waker = Waker::from(Arc::clone(&self.bell));
-        let found = source.ask(&self.tape, &mut Context::from_waker(&waker));
-        unwinding.defuse();
+        let found = if self.bell.answer() {
+            let waker = Waker::from(Arc::clone(&self.bell));
+            source.ask(&self.tape, &mut Context::from_waker(&waker))
+        } else {
+            Poll::Pending
+        };
         let Poll::Ready(is_end) = found else {
             drop(source);
             // Rung for meanwhile. Whoever has looked since has found the source asked, and waits; this
@@ -119,18 +120,12 @@ where
 }
 
 /// Should the inner body panic, the others find out: nobody else would wake them.
-struct RingOnUnwind<'a>(Option<&'a Bell>);
-
-impl RingOnUnwind<'_> {
-    fn defuse(mut self) {
-        self.0 = None;
-    }
-}
+struct RingOnUnwind<'a>(&'a Bell);
 
 impl Drop for RingOnUnwind<'_> {
     fn drop(&mut self) {
-        if let Some(bell) = self.0 {
-            bell.ring(None);
+        if std::thread::panicking() {
+            self.0.ring(None);
         }
     }
 }
