@@ -2,19 +2,15 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use buttress_core::BoxError;
 use bytes::{Buf, Bytes};
 use http::HeaderMap;
-use http::response::Parts;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use crate::layer::Settings;
 use crate::manner::Manner;
-use crate::protocol::Protocol;
 
 pin_project! {
     /// A body of the inner service that says why it fails, or an answer of ours in its place.
@@ -58,15 +54,10 @@ impl<B: Body> RespondBody<B> {
 
     /// A body of theirs.
     #[inline]
-    pub(crate) fn passing(
-        inner: B,
-        head: &Parts,
-        settings: &Arc<Settings>,
-        protocol: Protocol,
-    ) -> Self {
+    pub(crate) const fn passing(inner: B, manner: Manner) -> Self {
         Self {
-            manner: Manner::of(&inner, head, settings, protocol),
             inner: Some(inner),
+            manner,
             last: None,
         }
     }

@@ -15,6 +15,7 @@ use pin_project_lite::pin_project;
 
 use crate::body::RespondBody;
 use crate::layer::Settings;
+use crate::manner::Manner;
 use crate::protocol::Protocol;
 use crate::render::{forbid_retry, render};
 
@@ -98,15 +99,15 @@ fn pass<B: Body>(
     settings: &Arc<Settings>,
     protocol: Protocol,
 ) -> Response<RespondBody<B>> {
-    if settings.after_retries && !response.status().is_success() {
+    if settings.after_retries {
+        // Only a failure leaves one, be it under the status 200 of gRPC.
         let left = response.extensions().get::<Outcome>();
         if left.is_some_and(|outcome| outcome.kind.is_retryable()) {
-            forbid_retry(response.headers_mut());
+            forbid_retry(response.headers_mut(), protocol);
         }
     }
-    let (head, body) = response.into_parts();
-    let body = RespondBody::passing(body, &head, settings, protocol);
-    Response::from_parts(head, body)
+    let manner = Manner::of(&response, settings, protocol);
+    response.map(|body| RespondBody::passing(body, manner))
 }
 
 impl<F> fmt::Debug for ResponseFuture<F> {

@@ -94,9 +94,10 @@ impl RespondLayer {
     /// There is a retry layer inside: what could not be mended there, the client shall not send again by
     /// itself. Default: off.
     ///
-    /// Failures that might pass are then answered with `x-should-retry: false` (in gRPC: a negative
-    /// push-back), and so are answers of the upstream in whose extensions the retry layer has left such an
-    /// outcome. Without it only failures that no repetition can mend are. A refusal of our own with a wait
+    /// Failures that might pass are then answered with `x-should-retry: false` (in gRPC:
+    /// `grpc-retry-pushback-ms: -1`), and answers of the upstream in whose extensions the retry layer has left such an
+    /// outcome get the same field, unless they have an `x-should-retry`. Without it only failures that no
+    /// repetition can mend are. A refusal of our own with a wait
     /// (circuit open, queue full) may be tried again in any case, after the wait.
     #[must_use]
     pub fn after_retries(mut self, yes: bool) -> Self {

@@ -7,8 +7,7 @@ use buttress_core::BoxError;
 use buttress_sse::{Boundary, Safe};
 use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
-use http::response::Parts;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, Response, StatusCode};
 use http_body::{Body, Frame};
 
 use crate::body::Last;
@@ -32,17 +31,17 @@ pub(crate) enum Manner {
 impl Manner {
     #[inline]
     pub(crate) fn of<B: Body>(
-        body: &B,
-        head: &Parts,
+        response: &Response<B>,
         settings: &Arc<Settings>,
         protocol: Protocol,
     ) -> Self {
         // Nothing can be added to a body whose end is known.
-        if head.status != StatusCode::OK || body.size_hint().upper().is_some() {
+        let is_known = response.body().size_hint().upper().is_some();
+        if response.status() != StatusCode::OK || is_known {
             return Self::Plain;
         }
         let settings = || Arc::clone(settings);
-        let headers = &head.headers;
+        let headers = response.headers();
         match protocol {
             _ if headers.contains_key(CONTENT_LENGTH) => Self::Plain,
             Protocol::Grpc if Protocol::of(headers) == Protocol::Grpc => Self::Grpc {

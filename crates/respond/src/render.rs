@@ -11,6 +11,7 @@ use crate::problem::Problem;
 use crate::protocol::Protocol;
 
 pub(crate) use grpc::trailers;
+use grpc::{NEVER, PUSHBACK};
 
 /// The whole answer; it carries the outcome in its extensions, for those who count outside.
 pub(crate) fn render(problem: &Problem, protocol: Protocol) -> Response<Bytes> {
@@ -67,10 +68,13 @@ fn answer(status: StatusCode, content_type: HeaderValue, body: Bytes) -> Respons
     response
 }
 
-/// Keeps the client's SDK from sending a request again whose retries have been used up, unless the upstream
-/// has had its own word on that.
-pub(crate) fn forbid_retry(headers: &mut HeaderMap) {
-    if let Ok(entry) = headers.try_entry(SHOULD_RETRY) {
+/// Keeps a client from sending a request again by itself whose retries have been used up. An SDK over HTTP may have
+/// the upstream's own word on that; to gRPC it would have said a wait, and the retries have been through with it.
+#[cold]
+pub(crate) fn forbid_retry(headers: &mut HeaderMap, protocol: Protocol) {
+    if protocol == Protocol::Grpc {
+        let _no_room = headers.try_insert(PUSHBACK, NEVER);
+    } else if let Ok(entry) = headers.try_entry(SHOULD_RETRY) {
         let _its_own_or_no_room = entry.or_try_insert(spelled(false));
     }
 }

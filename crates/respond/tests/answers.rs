@@ -227,39 +227,59 @@ async fn after_our_retries_the_client_does_not_begin_its_own() {
     assert_eq!(headers["grpc-retry-pushback-ms"], "-1");
 }
 
+/// What an answer says that has this `outcome` left in it, and this field, once it has passed a door with retries behind it.
+async fn passed(
+    protocol: &str,
+    outcome: Option<Outcome>,
+    (name, value): (&'static str, &'static str),
+) -> HeaderMap {
+    let grpc = protocol.starts_with("application/grpc");
+    let mut answer = Response::builder()
+        .status(if grpc { 200 } else { 503 })
+        .header(name, value)
+        .body(ScriptedBody::new([]))
+        .unwrap();
+    if let Some(outcome) = outcome {
+        answer.extensions_mut().insert(outcome);
+    }
+    let (inner, _) = ScriptedService::new([Reply::Ok(answer)]);
+    let layer = RespondLayer::new().after_retries(true);
+    send(&layer, inner, request(protocol)).await.1
+}
+
+const OVERLOADED: Option<Outcome> = Some(Outcome::new(Kind::Overloaded));
+const INVALID: Option<Outcome> = Some(Outcome::new(Kind::Invalid));
+
 #[tokio::test]
 async fn after_our_retries_an_answer_that_was_given_up_on_says_so() {
-    let given_up = |left: Option<Outcome>, word: Option<&'static str>| async move {
-        let mut answer = Response::new(ScriptedBody::full("busy"));
-        *answer.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
-        answer
-            .extensions_mut()
-            .extend(left.map_or_else(http::Extensions::new, |left| {
-                let mut extensions = http::Extensions::new();
-                extensions.insert(left);
-                extensions
-            }));
-        if let Some(word) = word {
-            let headers = answer.headers_mut();
-            headers.insert("x-should-retry", word.parse().unwrap());
-        }
-        let (inner, _) = ScriptedService::new([Reply::Ok(answer)]);
-        let layer = RespondLayer::new().after_retries(true);
-        let (_, headers, _) = send(&layer, inner, request("application/json")).await;
-        let word = headers.get("x-should-retry");
-        word.map(|word| word.to_str().unwrap().to_owned())
-    };
-    let overloaded = Some(Outcome::new(Kind::Overloaded));
-    assert_eq!(given_up(overloaded, None).await.as_deref(), Some("false"));
-    let upstreams = given_up(overloaded, Some("true")).await;
+    const HTTP: &str = "application/json";
+    let server = ("server", "upstream");
     assert_eq!(
-        upstreams.as_deref(),
-        Some("true"),
-        "the upstream's own word"
+        passed(HTTP, OVERLOADED, server).await["x-should-retry"],
+        "false"
     );
-    assert_eq!(given_up(None, None).await, None);
-    let invalid = Some(Outcome::new(Kind::Invalid));
-    assert_eq!(given_up(invalid, None).await, None);
+    for outcome in [None, INVALID] {
+        assert_eq!(passed(HTTP, outcome, server).await.len(), 1);
+    }
+    let upstreams_own_word = ("x-should-retry", "true");
+    let headers = passed(HTTP, OVERLOADED, upstreams_own_word).await;
+    assert_eq!(headers["x-should-retry"], "true");
+}
+
+#[tokio::test]
+async fn after_our_retries_a_grpc_status_that_was_given_up_on_is_pushed_back() {
+    const GRPC: &str = "application/grpc";
+    let status = ("grpc-status", "14");
+    let headers = passed(GRPC, OVERLOADED, status).await;
+    assert_eq!(headers["grpc-retry-pushback-ms"], "-1");
+    assert_eq!(headers["grpc-status"], "14");
+    assert_eq!(headers.len(), 2);
+    for outcome in [None, INVALID] {
+        assert_eq!(passed(GRPC, outcome, status).await.len(), 1);
+    }
+    // Of what the upstream wanted to be waited for, our retries have waited all they would.
+    let headers = passed(GRPC, OVERLOADED, ("grpc-retry-pushback-ms", "700")).await;
+    assert_eq!(headers["grpc-retry-pushback-ms"], "-1");
 }
 
 // ===== the laws of Tower =====

@@ -66,8 +66,7 @@ fn write(problem: &Problem, fields: &mut HeaderMap) {
         fields.insert(MESSAGE, message);
     }
     let pushback = match (problem.should_retry, problem.wait_millis()) {
-        // Whoever is told something negative does not try again.
-        (Some(false), _) => Some(HeaderValue::from_static("-1")),
+        (Some(false), _) => Some(NEVER),
         (_, Some(millis)) => Some(HeaderValue::from(millis)),
         (_, None) => None,
     };
@@ -111,7 +110,9 @@ fn base64(bytes: &[u8]) -> String {
 
 const STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
-const PUSHBACK: HeaderName = HeaderName::from_static("grpc-retry-pushback-ms");
+pub(super) const PUSHBACK: HeaderName = HeaderName::from_static("grpc-retry-pushback-ms");
+/// Whoever is told a negative wait does not try again: gRFC A6.
+pub(super) const NEVER: HeaderValue = HeaderValue::from_static("-1");
 
 #[cfg(test)]
 mod tests {
