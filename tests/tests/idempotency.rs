@@ -11,8 +11,6 @@ use std::time::Duration;
 
 use buttress::classify::Profile;
 use buttress::core::{Backoff, BoxError};
-use buttress::deadline::TimeoutBudgetLayer;
-use buttress::heartbeat::HeartbeatSseLayer;
 use buttress::idempotency::{Duplicates, IdempotencyKeyLayer, IdempotencyLayer};
 use buttress::respond::RespondLayer;
 use buttress::retry::RetryLayer;
@@ -162,43 +160,4 @@ async fn a_retry_inside_serves_all_who_wait() {
     );
     assert_eq!(one.unwrap(), two.unwrap());
     assert_eq!(upstream.counts().calls, 2);
-}
-
-#[tokio::test(start_paused = true)]
-async fn one_clients_budget_ends_his_waiting_and_not_the_call() {
-    let upstream = upstream([slow()]);
-    let idempotency = layer();
-    let stack = |total| {
-        let budget = TimeoutBudgetLayer::new(Duration::from_millis(total));
-        ServiceBuilder::new()
-            .layer(budget)
-            .layer(idempotency.clone())
-            .service(upstream.service())
-    };
-    let (hurried, patient) = tokio::join!(
-        ask(stack(100), prompt("k", STREAM)),
-        ask(stack(60_000), prompt("k", STREAM))
-    );
-    assert!(hurried.is_err());
-    assert!(patient.unwrap().1.ends_with(b"data: [DONE]\n\n"));
-    assert_eq!(upstream.counts().calls, 1);
-}
-
-#[tokio::test(start_paused = true)]
-async fn each_client_gets_heartbeats_of_his_own_and_they_are_not_kept() {
-    let behaviour = Behaviour::well().chunk_delay(Duration::from_secs(20));
-    let upstream = upstream([behaviour]);
-    let layers = ServiceBuilder::new()
-        .layer(HeartbeatSseLayer::new())
-        .layer(layer());
-    let service = layers.service(upstream.service());
-    let (_, live) = ask(service.clone(), prompt("k", STREAM)).await.unwrap();
-    let (_, kept) = ask(service, prompt("k", STREAM)).await.unwrap();
-    let beats = |body: &Bytes| {
-        body.windows(12)
-            .filter(|window| window == b": keepalive\n")
-            .count()
-    };
-    assert!(beats(&live) > 0 && beats(&kept) == 0);
-    assert_eq!(upstream.counts().calls, 1);
 }

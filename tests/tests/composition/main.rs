@@ -2,6 +2,7 @@
 //! paused.
 #![allow(clippy::unwrap_used, reason = "helpers of tests may panic, too")]
 
+mod idempotency;
 mod inbound;
 mod judge;
 mod outbound;
