@@ -31,11 +31,12 @@ impl Scope {
         scope
     }
 
-    /// The values of a header, if it has any.
+    /// The values of a header, if it has any that is not empty.
     #[must_use]
     pub fn header(head: &Parts, name: &HeaderName) -> Option<Self> {
         let mut scope = Self(Vec::new());
-        for value in head.headers.get_all(name) {
+        let values = head.headers.get_all(name).iter();
+        for value in values.filter(|value| !value.is_empty()) {
             scope.add(value.as_bytes());
         }
         (!scope.0.is_empty()).then_some(scope)
@@ -171,6 +172,8 @@ mod tests {
     #[test]
     fn an_empty_credential_is_none() {
         assert!(Scope::credentials(&head("/?key=&monkey=1", &[("authorization", "")])).is_none());
+        let tenant = http::HeaderName::from_static("x-tenant");
+        assert!(Scope::header(&head("/", &[("x-tenant", "")]), &tenant).is_none());
     }
 
     #[test]

@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::header::{
     CONNECTION, HeaderName, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, SET_COOKIE, TE,
     TRANSFER_ENCODING, UPGRADE,
 };
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 
 use crate::fingerprint::Fingerprint;
 
@@ -32,10 +32,13 @@ impl Stored {
         status: StatusCode,
         mut headers: HeaderMap,
         body: Bytes,
-        trailers: Option<HeaderMap>,
+        mut trailers: Option<HeaderMap>,
         fingerprint: Fingerprint,
     ) -> Self {
         strip(&mut headers);
+        if let Some(trailers) = &mut trailers {
+            strip(trailers);
+        }
         Self {
             status,
             headers,
@@ -101,11 +104,25 @@ impl fmt::Debug for Stored {
 }
 
 fn strip(headers: &mut HeaderMap) {
-    for name in &OF_THE_CONNECTION {
+    for name in OF_THE_CONNECTION.iter().chain(&COOKIES) {
         if name == CONNECTION {
             strip_named(headers);
         }
         headers.remove(name);
+    }
+}
+
+/// Copies all values into one buffer of their own.
+fn detach(fields: &mut HeaderMap) {
+    let size = fields.values().map(HeaderValue::len).sum();
+    let mut copy = BytesMut::with_capacity(size);
+    for value in fields.values_mut() {
+        copy.extend_from_slice(value.as_bytes());
+        let own = HeaderValue::from_maybe_shared(copy.split().freeze());
+        if let Ok(mut own) = own {
+            own.set_sensitive(value.is_sensitive());
+            *value = own;
+        }
     }
 }
 
@@ -126,7 +143,7 @@ fn strip_named(headers: &mut HeaderMap) {
     }
 }
 
-const OF_THE_CONNECTION: [HeaderName; 10] = [
+static OF_THE_CONNECTION: [HeaderName; 8] = [
     CONNECTION,
     HeaderName::from_static("keep-alive"),
     HeaderName::from_static("proxy-connection"),
@@ -135,16 +152,20 @@ const OF_THE_CONNECTION: [HeaderName; 10] = [
     TE,
     TRANSFER_ENCODING,
     UPGRADE,
-    SET_COOKIE,
-    HeaderName::from_static("set-cookie2"),
 ];
+
+/// One client's, whoever else gets the answer.
+pub(crate) static COOKIES: [HeaderName; 2] =
+    [SET_COOKIE, HeaderName::from_static("set-cookie2")];
 
 /// What a field of a header map takes beside its text.
 const FIELD: usize = 64;
 
 #[cfg(test)]
 mod tests {
-    use super::{Bytes, Fingerprint, HeaderMap, StatusCode, Stored};
+    use std::sync::Arc;
+
+    use super::{Bytes, Fingerprint, HeaderMap, HeaderValue, StatusCode, Stored};
 
     fn stored(fields: &[(&'static str, &'static str)]) -> Stored {
         let mut headers = HeaderMap::new();
@@ -171,6 +192,51 @@ mod tests {
             .map(http::HeaderName::as_str)
             .collect();
         assert_eq!(names, ["date"]);
+    }
+
+    struct Buffer<'a>(&'a [u8], Arc<()>);
+
+    impl AsRef<[u8]> for Buffer<'_> {
+        fn as_ref(&self) -> &[u8] {
+            self.0
+        }
+    }
+
+    #[test]
+    fn the_buffer_of_the_connection_is_not_kept() {
+        let alive = Arc::new(());
+        let buffer = Bytes::from_owner(Buffer(b"onetwosecret", Arc::clone(&alive)));
+        let value = |from, to| HeaderValue::from_maybe_shared(buffer.slice(from..to)).unwrap();
+        let mut headers = HeaderMap::new();
+        headers.append("x-a", value(0, 3));
+        headers.append("x-a", value(3, 6));
+        let mut secret = value(6, 12);
+        secret.set_sensitive(true);
+        headers.append("x-b", secret);
+        drop(buffer);
+
+        let (status, print) = (StatusCode::OK, Fingerprint::UNCHECKED);
+        let (body, trailers) = (Bytes::new(), Some(headers.clone()));
+        let stored = Stored::new(status, headers.clone(), body, trailers, print);
+        assert_eq!(*stored.headers(), headers);
+        assert_eq!(stored.trailers(), Some(&headers));
+        assert!(stored.headers()["x-b"].is_sensitive());
+        drop(headers);
+        assert_eq!(Arc::strong_count(&alive), 1);
+    }
+
+    #[test]
+    fn trailers_are_kept_without_what_headers_are_kept_without() {
+        let mut trailers = HeaderMap::new();
+        for (name, value) in [("grpc-status", "0"), ("set-cookie", "a=b"), ("te", "trailers")] {
+            trailers.append(name, value.parse().unwrap());
+        }
+        let (headers, body) = (HeaderMap::new(), Bytes::new());
+        let (status, print) = (StatusCode::OK, Fingerprint::UNCHECKED);
+        let stored = Stored::new(status, headers, body, Some(trailers), print);
+        let kept = stored.trailers().unwrap();
+        assert_eq!(kept.len(), 1);
+        assert_eq!(kept["grpc-status"], "0");
     }
 
     #[test]
