@@ -50,6 +50,18 @@ impl<B> StreamTimeoutBody<B> {
         self.end(Some(failure.into()))
     }
 
+    /// There is a frame, and yet a limit may have elapsed. The last frame is handed on all the same.
+    #[cold]
+    fn check(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<BoxError>
+    where
+        B: Body,
+    {
+        if self.inner.as_ref().is_none_or(Body::is_end_stream) {
+            return Poll::Pending;
+        }
+        self.project().stopwatch.check(cx).map(Into::into)
+    }
+
     /// What stood inside goes first: that is what cancels the upstream.
     #[inline(never)]
     fn end<D>(
@@ -90,7 +102,11 @@ where
         // By reference: a frame is large, and would be moved once more.
         if let Poll::Ready(Some(Ok(frame))) = &polled {
             if let Some(data) = frame.data_ref() {
-                this.stopwatch.data(data);
+                if this.stopwatch.data(data) {
+                    if let Poll::Ready(error) = self.as_mut().check(cx) {
+                        return self.end(Some(error));
+                    }
+                }
             }
         }
         match polled {

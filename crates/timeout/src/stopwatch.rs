@@ -30,6 +30,8 @@ pub(crate) struct Stopwatch {
     /// When something outside ends the call anyway.
     enforced: Option<Instant>,
     alarm: Alarm,
+    /// How many frames may still come before the limits are checked, although nobody waits.
+    unseen: u8,
 }
 
 /// What is waited for.
@@ -57,6 +59,7 @@ impl Stopwatch {
             progress: None,
             enforced: enforced.map(|deadline| Instant::from_std(deadline.instant())),
             alarm: Alarm::new(),
+            unseen: CHECK_EVERY,
         }
     }
 
@@ -73,15 +76,17 @@ impl Stopwatch {
         self
     }
 
-    /// Data has come.
+    /// Data has come. Says whether it is time to [check](Self::check) the limits.
     #[inline]
-    pub(crate) fn data(&mut self, data: &impl Buf) {
+    pub(crate) fn data(&mut self, data: &impl Buf) -> bool {
         if data.has_remaining() {
             self.idle.touch();
             if let Some(progress) = &mut self.progress {
                 progress.data(data);
             }
         }
+        self.unseen = self.unseen.wrapping_sub(1);
+        self.unseen == 0
     }
 
     /// There is nothing to do but wait: for how long?
@@ -92,6 +97,13 @@ impl Stopwatch {
         }
         let due = ready!(self.alarm.poll(cx));
         self.ring(due, cx)
+    }
+
+    /// A frame has come, as so many before it: is the time up all the same?
+    #[cold]
+    pub(crate) fn check(&mut self, cx: &mut Context<'_>) -> Poll<Failure> {
+        self.unseen = CHECK_EVERY;
+        self.wait(cx)
     }
 
     #[cold]
@@ -186,6 +198,10 @@ impl Stopwatch {
         [Some(&mut self.idle), progress].into_iter().flatten()
     }
 }
+
+/// A stream that always has a frame never waits. Often enough for a reader who takes his time with each, and
+/// seldom enough to cost nothing.
+const CHECK_EVERY: u8 = 64;
 
 /// How late a task may be that never went away: timers are rounded up to a millisecond, and other tasks have
 /// their turn. Without it, short limits would begin anew at each look.

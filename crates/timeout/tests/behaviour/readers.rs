@@ -1,12 +1,16 @@
-//! Slow readers: what has arrived comes first, and their pauses are no stall.
+//! Slow readers: what has arrived comes first, and their pauses are no stall; but a stream that always has more
+//! is ended all the same.
 
-use buttress_core::find;
-use buttress_testkit::body::Step;
-use buttress_timeout::{IdleElapsed, TotalElapsed};
+use buttress_core::{BoxError, find};
+use buttress_testkit::body::{ScriptedBody, Step};
+use buttress_timeout::{
+    FirstFrameElapsed, IdleElapsed, ProgressElapsed, StreamTimeoutLayer, TotalElapsed,
+};
+use http::{Request, Response};
 use http_body_util::BodyExt;
 use tokio::time::{Instant, advance, timeout};
 
-use crate::calls::{MS, SECOND, TEXT, call, failure, in_time, layer};
+use crate::calls::{MS, PING, SECOND, TEXT, call, call_for, failure, in_time, layer};
 
 #[tokio::test(start_paused = true)]
 async fn a_paused_client_loses_no_byte_and_its_pause_is_no_stall() {
@@ -105,4 +109,56 @@ async fn a_call_that_is_ready_at_once_counts_from_the_first_wait_of_its_body() {
     let (error, passed) = failure(answer).await;
     assert!(find::<TotalElapsed>(&*error).is_some());
     assert_eq!(passed, SECOND * 10);
+}
+
+/// What ends a stream that always has one more of these frames, and how many were read: one every 10 ms.
+async fn hose(layer: StreamTimeoutLayer, frame: &'static str) -> (BoxError, usize) {
+    let steps = (0..2_000).map(|_| Step::data(frame));
+    let mut body = call(layer, steps).await.into_body();
+    let mut read = 0;
+    loop {
+        match body.frame().await.expect("a limit ends it") {
+            Ok(_) => read += 1,
+            Err(error) => return (error, read),
+        }
+        advance(MS * 10).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_always_has_more_meets_its_limits_within_64_frames() {
+    let limit = SECOND * 10;
+    // It is timed from the first of the frames at which anybody looks.
+    let exact = 64 + 1_000..64 + 1_000 + 64;
+    let (error, read) = hose(layer().total(limit), TEXT).await;
+    assert!(find::<TotalElapsed>(&*error).is_some());
+    assert!(exact.contains(&read), "{read}");
+
+    let (error, read) = hose(layer().first_frame(limit), "").await;
+    assert!(find::<FirstFrameElapsed>(&*error).is_some());
+    assert!(exact.contains(&read), "{read}");
+
+    let (error, read) = hose(layer().progress(limit), PING).await;
+    assert!(find::<ProgressElapsed>(&*error).is_some());
+    assert!((exact.start..exact.end + 250).contains(&read), "{read}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_frame_of_a_stream_is_handed_on_however_late_it_is() {
+    for (frames, is_whole) in [(63, true), (64, true), (65, false)] {
+        let body = ScriptedBody::new((0..frames).map(|_| Step::data(TEXT)));
+        let answer = call_for(
+            layer().total(SECOND),
+            SECOND / 2,
+            Response::new(body),
+            Request::new(()),
+        );
+        let mut body = answer.await.unwrap().into_body();
+        advance(SECOND).await;
+        let mut read = 0;
+        while let Some(Ok(_)) = body.frame().await {
+            read += 1;
+        }
+        assert_eq!(read == frames, is_whole, "{read} of {frames}");
+    }
 }
