@@ -40,7 +40,8 @@ impl Upstream {
     /// Where a request for `target` goes: path and query byte for byte, everything else ours.
     ///
     /// `None` if the target names nothing an origin server has: `CONNECT`'s bare authority, or a
-    /// `*` that is not of an `OPTIONS` request.
+    /// `*` that is not of an `OPTIONS` request. Nor does it, behind a base, if it climbs: it would leave the
+    /// base, which may be what separates one customer from another.
     pub(crate) fn locate(&self, method: &Method, target: &Uri) -> Option<Uri> {
         // Whatever authority the target has is the client's idea and goes no further.
         let path = target.path_and_query()?;
@@ -60,8 +61,18 @@ impl Upstream {
     }
 }
 
-fn joined(base: &str, path: &str) -> Option<PathAndQuery> {
-    PathAndQuery::try_from(format!("{base}{path}")).ok()
+fn joined(base: &str, target: &str) -> Option<PathAndQuery> {
+    let path = target.split('?').next().unwrap_or_default();
+    let climbs = !base.is_empty() && path.split(['/', '\\']).any(is_dots);
+    (!climbs).then(|| PathAndQuery::try_from(format!("{base}{target}")).ok())?
+}
+
+/// Whether a segment stands for the one above it, or for itself, however its dots and slashes are written
+/// (RFC 3986 §6.2.2).
+fn is_dots(segment: &str) -> bool {
+    let segment = segment.to_ascii_lowercase().replace("%2e", ".");
+    let mut parts = segment.split("%2f").flat_map(|part| part.split("%5c"));
+    parts.any(|part| matches!(part, "." | ".."))
 }
 
 impl FromStr for Upstream {
@@ -163,7 +174,7 @@ mod tests {
             "/?",
             "//",
             "//a//b",
-            "/a/../b/./c",
+            "/a.b/..c/.../.d?../e",
             "/%2F%2f%00%zz",
             "/a?",
             "/a?b=c&b=d&&=?x",
@@ -174,6 +185,25 @@ mod tests {
             assert_eq!(url, format!("http://up:1{target}"));
             let url = located("https://up/base/v1/", &Method::POST, target).unwrap();
             assert_eq!(url, format!("https://up/base/v1{target}"));
+        }
+    }
+
+    #[test]
+    fn a_target_that_climbs_does_not_leave_the_base() {
+        for target in [
+            "/..",
+            "/a/../b",
+            "/./b",
+            "/a/..?b",
+            "/%2e%2E/b",
+            "/.%2e",
+            "/a/..%2fb",
+            "/a%5C..%5cb",
+        ] {
+            let base = located("http://up/tenant-1", &Method::GET, target);
+            assert_eq!(base, None, "{target}");
+            let url = located("http://up", &Method::GET, target).unwrap();
+            assert_eq!(url, format!("http://up{target}"));
         }
     }
 
