@@ -7,12 +7,12 @@ use buttress::breaker::{CircuitKey, Circuits};
 use buttress::classify::Profile;
 use buttress::core::BoxError;
 use buttress::fallback::{FallbackLayer, Http, Rewrite, Tier, When};
-use buttress::heartbeat::ScannedBody;
 use tracing::{info, warn};
 
 use crate::args::fallback::{key_variable, own_key};
 use crate::args::{Args, LARGER_MODEL, STATIC, names};
 use crate::client::client;
+use crate::forward::Once;
 use crate::stack::{self, tier};
 use crate::upstream::Upstream;
 
@@ -22,7 +22,7 @@ pub(crate) struct Chain {
     pub(crate) primary: stack::Tier,
 }
 
-type Fallback = FallbackLayer<Profile, Http<ScannedBody<Body>, Body>>;
+type Fallback = FallbackLayer<Profile, Http<Once, Body>>;
 
 /// What the circuits of each upstream are shown under.
 pub(crate) type Boards = Vec<(String, Circuits<CircuitKey>)>;

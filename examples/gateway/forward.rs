@@ -3,6 +3,7 @@
 use axum::body::Body;
 use buttress::body::ReplayBody;
 use buttress::heartbeat::ScannedBody;
+use buttress::idempotency::RequestBody;
 use http::header::{
     ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, HeaderMap, HeaderName,
     HeaderValue, TE, TRANSFER_ENCODING, UPGRADE,
@@ -12,8 +13,10 @@ use http::{Extensions, Method, Request, Response, Version};
 use crate::respond::Refusal;
 use crate::upstream::Upstream;
 
-/// What requests carry behind the heartbeats and the fallback.
-pub(crate) type Kept = ReplayBody<ScannedBody<Body>>;
+/// What requests carry behind the heartbeats and the deduplication.
+pub(crate) type Once = RequestBody<ScannedBody<Body>>;
+/// Behind the fallback.
+pub(crate) type Kept = ReplayBody<Once>;
 /// And behind the retries.
 pub(crate) type Sent = ReplayBody<Kept>;
 
@@ -37,6 +40,17 @@ const HOP_BY_HOP: [HeaderName; 10] = [
 const OURS: &str = "x-buttress-";
 /// An answer's mark; in a request it can only be an attempt to forge one.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+
+/// Fields that say nothing beyond us.
+const OF_OUR_OWN: [HeaderName; 3] = [
+    REPLAYED, EXPECT, // answered by our own server
+    HOST,   // the client sets the upstream's
+];
+
+/// Whether no request has this field any more when it goes on.
+pub(crate) fn stays_behind(name: &HeaderName) -> bool {
+    HOP_BY_HOP.contains(name) || OF_OUR_OWN.contains(name) || is_ours(name)
+}
 
 /// The request that the upstreams get.
 pub(crate) fn request(
@@ -64,9 +78,9 @@ pub(crate) fn request(
     let trailers_wanted = accepts_trailers(&head.headers);
     strip_hop_by_hop(&mut head.headers);
     strip_ours(&mut head.headers);
-    head.headers.remove(REPLAYED);
-    head.headers.remove(EXPECT); // answered by our own server
-    head.headers.remove(HOST); // the client sets the upstream's
+    for name in &OF_OUR_OWN {
+        head.headers.remove(name);
+    }
     if trailers_wanted {
         head.headers
             .insert(TE, HeaderValue::from_static("trailers"));
@@ -108,10 +122,14 @@ fn strip_hop_by_hop(headers: &mut HeaderMap) {
     }
 }
 
+fn is_ours(name: &HeaderName) -> bool {
+    name.as_str().starts_with(OURS)
+}
+
 fn strip_ours(headers: &mut HeaderMap) {
     let ours: Vec<HeaderName> = headers
         .keys()
-        .filter(|name| name.as_str().starts_with(OURS))
+        .filter(|name| is_ours(name))
         .cloned()
         .collect();
     for name in &ours {

@@ -8,6 +8,7 @@
 
 mod access;
 mod args;
+mod background;
 mod banner;
 mod circuits;
 mod client;
@@ -15,6 +16,7 @@ mod demo;
 mod duration;
 mod fallback;
 mod forward;
+mod idempotency;
 mod last_words;
 mod limit;
 mod log;
@@ -31,6 +33,7 @@ use buttress::core::BoxError;
 use tracing::{error, info};
 
 use crate::args::Args;
+use crate::background::Background;
 use crate::circuits::Board;
 use crate::proxy::Gateway;
 use crate::signals::Signals;
@@ -60,15 +63,19 @@ async fn run(args: Args) -> Result<bool, BoxError> {
         demo = Some(server);
     }
     let listener = serve::bind(args.listen)?;
+    let background = Background::default();
+    let idempotency = idempotency::layer(&args, &background).await?;
     banner::print(listener.local_addr()?, args.profile.name(), demo.is_none())?;
     info!(target: "gateway", upstream = %upstreams[0], profile = args.profile.name(), "ready");
     info!(target: "gateway", "{}", args.streams());
+    info!(target: "gateway", "{}", args.on_idempotency());
     let (chain, circuits) = fallback::chain(&args, &upstreams)?;
     let gateway = Gateway::new(
         upstreams.swap_remove(0),
         Board::new(circuits),
         &respond::layer(args.profile),
-        stack::stack(&args, chain),
+        stack::stack(&args, idempotency, chain),
     );
-    Ok(serve::serve(listener, gateway.router(), signals, args.drain).await)
+    let app = gateway.router();
+    Ok(serve::serve(listener, app, background, signals, args.drain).await)
 }

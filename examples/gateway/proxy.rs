@@ -113,5 +113,8 @@ async fn proxy(State(gateway): State<Gateway>, mut request: Request) -> Response
 }
 
 fn is_no_request(status: StatusCode) -> bool {
-    status.is_client_error() || status == StatusCode::NOT_IMPLEMENTED
+    matches!(
+        status,
+        StatusCode::BAD_REQUEST | StatusCode::NOT_IMPLEMENTED
+    )
 }

@@ -18,6 +18,7 @@ use tokio::time::{sleep, timeout};
 use tower::ServiceBuilder;
 use tracing::{info, warn};
 
+use crate::background::Background;
 use crate::signals::Signals;
 
 /// A burst of clients waits here instead of being refused.
@@ -48,12 +49,14 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-/// Serves until told to stop, then finishes what is in flight within `drain`, or until told again.
+/// Serves until told to stop, then finishes what is in flight within `drain`, or until told again: what clients
+/// wait for, and what goes on in the background.
 ///
 /// Returns whether everything in flight could be finished.
 pub(crate) async fn serve(
     listener: TcpListener,
     app: Router,
+    background: Background,
     mut signals: Signals,
     drain: Duration,
 ) -> bool {
@@ -77,12 +80,15 @@ pub(crate) async fn serve(
     drop(listener);
     info!(target: "gateway", connections = connections.count(), "draining");
     let finished = tokio::select! {
-        () = connections.shutdown() => true,
+        () = async {
+            connections.shutdown().await;
+            background.finish().await;
+        } => true,
         () = sleep(drain) => false,
         () = signals.recv() => false,
     };
     if !finished {
-        warn!(target: "gateway", "connections cut");
+        warn!(target: "gateway", calls = background.running(), "connections cut");
     }
     tasks.shutdown().await;
     finished

@@ -3,6 +3,7 @@
 use axum::body::Body;
 use buttress::classify::Profile;
 use buttress::core::BoxError;
+use buttress::idempotency::IdempotencyLayer;
 use buttress::retry::RetryLayer;
 use http::{Request, Response};
 use tower::util::BoxCloneSyncService;
@@ -13,6 +14,7 @@ use crate::args::{Args, Breaker};
 use crate::client::Client;
 use crate::fallback::Chain;
 use crate::forward::{self, Kept, Sent};
+use crate::idempotency::Keeping;
 use crate::upstream::Upstream;
 
 /// The layers around all upstreams, as one service.
@@ -22,7 +24,7 @@ pub(crate) type Tier = BoxCloneSyncService<Request<Kept>, Response<Body>, BoxErr
 
 /// Outermost first. A new layer is a line here or in [`tier`], at the place that its documentation names, and
 /// its flags in [`Args`].
-pub(crate) fn stack(args: &Args, chain: Chain) -> Stack {
+pub(crate) fn stack(args: &Args, idempotency: IdempotencyLayer<Keeping>, chain: Chain) -> Stack {
     let streams = args.streams();
     let Chain { fallback, primary } = chain;
     let service = ServiceBuilder::new()
@@ -33,6 +35,7 @@ pub(crate) fn stack(args: &Args, chain: Chain) -> Stack {
         })
         .layer(streams.heartbeat())
         .layer(args.timeout_budget())
+        .layer(idempotency)
         .layer(fallback)
         .service(primary);
     BoxCloneSyncService::new(service)

@@ -2,9 +2,11 @@
 
 mod breaker;
 pub(crate) mod fallback;
+mod idempotency;
 mod streams;
 
 use std::collections::HashSet;
+use std::fmt;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -12,6 +14,8 @@ use std::time::Duration;
 use buttress::classify::Profile;
 use buttress::core::Backoff;
 use buttress::deadline::{BudgetShareLayer, TimeoutBudgetLayer};
+use buttress::idempotency::IdempotencyLayer;
+use buttress::idempotency_redis::RedisStore;
 use buttress::judge::JudgeLayer;
 use buttress::retry::RetryLayer;
 use clap::builder::BoolishValueParser;
@@ -22,6 +26,7 @@ pub(crate) use self::breaker::Breaker;
 use self::breaker::BreakerArgs;
 use self::fallback::FallbackArgs;
 pub(crate) use self::fallback::{LARGER_MODEL, STATIC, StaticAnswer, names};
+use self::idempotency::IdempotencyArgs;
 use self::streams::{StreamArgs, Streams};
 use crate::duration;
 use crate::limit::Limit;
@@ -104,6 +109,9 @@ pub(crate) struct Args {
     #[command(flatten)]
     streams: StreamArgs,
 
+    #[command(flatten)]
+    idempotency: IdempotencyArgs,
+
     /// How long a connection upstream may take, TLS included
     #[arg(long, value_name = "D", default_value = "10s", value_parser = duration::parse)]
     pub(crate) connect_timeout: Duration,
@@ -147,6 +155,7 @@ impl Args {
             ));
         }
         self.streams.check()?;
+        self.idempotency.check()?;
         let mut taken = HashSet::from([LARGER_MODEL.to_owned(), STATIC.to_owned()]);
         match names(&self.upstreams).find(|name| !taken.insert(name.clone())) {
             Some(twice) if twice == LARGER_MODEL || twice == STATIC => {
@@ -173,6 +182,24 @@ impl Args {
 
     pub(crate) fn static_answer(&self) -> Option<StaticAnswer> {
         self.fallback.static_fallback.clone()
+    }
+
+    /// The idempotency layer as these flags want it, but for a store that is shared.
+    ///
+    /// Nobody waits longer than the budget for a call that is shared, and each call upstream has limits of its own.
+    pub(crate) fn idempotency<C>(&self, classify: C) -> IdempotencyLayer<C> {
+        let max_run = self.budget.0.unwrap_or(Duration::MAX);
+        self.idempotency.layer(classify).max_run(max_run)
+    }
+
+    /// The store that this gateway shares with others, if there is one.
+    pub(crate) fn shared_store(&self) -> Result<Option<RedisStore>, String> {
+        self.idempotency.store()
+    }
+
+    /// For the log: what these flags say about duplicates.
+    pub(crate) const fn on_idempotency(&self) -> &impl fmt::Display {
+        &self.idempotency
     }
 
     /// The retry layer as these flags want it.

@@ -25,6 +25,11 @@ async fn wrong_flags_exit_with_2_and_say_what_is_wrong() {
         (&["--retry-ambiguous", "perhaps"], "perhaps"),
         (&["--hold-wait", "0"], "500ms"),
         (&["--hold-bytes", "64KiB"], "64KiB"),
+        (&["--idempotency-ttl", "0s"], "off"),
+        (&["--idempotency-scope", "host"], "host"),
+        (&["--idempotency-fingerprint", "on"], "--idempotency-scope"),
+        (&["--idempotency-store", "disk"], "`disk`"),
+        (&["--idempotency-fail", "ajar"], "ajar"),
         (&["--log", "loud"], "loud"),
     ] {
         let output = soon(command().args(flags).output()).await.unwrap();
@@ -55,6 +60,11 @@ async fn help_lists_every_flag() {
         "--max-replay",
         "--hold-wait",
         "--hold-bytes",
+        "--idempotency-ttl",
+        "--idempotency-scope",
+        "--idempotency-fingerprint",
+        "--idempotency-store",
+        "--idempotency-fail",
         "--connect-timeout",
         "--drain",
         "--log",
