@@ -72,9 +72,18 @@ impl<B> FallbackBody<B> {
             recorder: None,
         }
     }
+}
 
+impl<B> FallbackBody<B>
+where
+    B: Body,
+    B::Error: Into<BoxError>,
+{
     /// Keeps a copy of what passes.
-    pub(crate) fn record(&mut self, recorder: Recorder) {
+    pub(crate) fn record(&mut self, mut recorder: Recorder) {
+        if self.inner.is_end_stream() {
+            return recorder.end(); // nobody asks for nothing
+        }
         self.recorder = Some(Box::new(recorder));
     }
 }

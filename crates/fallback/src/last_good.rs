@@ -3,6 +3,7 @@
 mod recorder;
 mod scope;
 mod store;
+mod words;
 
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -10,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use buttress_classify::Profile;
-use http::header::{AGE, CACHE_CONTROL, CONTENT_LENGTH, VARY};
+use http::header::{AGE, CACHE_CONTROL, CONTENT_LENGTH};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use tokio::time::Instant;
@@ -20,17 +21,20 @@ use crate::body::FallbackBody;
 pub(crate) use recorder::Recorder;
 use scope::Scope;
 use store::{Good, Key, Limits, Store};
+use words::Words;
 
 /// Keeps the last good answer by key, and gives it when nobody else has one.
 ///
 /// What is kept are answers of upstreams, not degraded ones, with a status from 200 to 299 (but 206), once they
 /// have come to their proper end: a stream with its terminator. Not kept are answers that say
-/// `cache-control: no-store` or `vary: *` (or `private`, if one answer is for all), answers with trailers (as gRPC's), and those to `HEAD`. `set-cookie`
-/// and what belongs to a connection are left out. A kept answer says how old it is in `age`.
+/// `cache-control: no-store` or `vary: *` (or `private`, if one answer is for all), answers that end in trailers (as
+/// gRPC's do: without them they would be broken), and those to `HEAD`. `set-cookie` and what belongs to a connection
+/// are left out. A kept answer says how old it is in `age`, and whatever it said of that when it came is part of it.
 ///
 /// # Keys
-/// The key is made from the head of the request; a request without one is not kept. Whatever the answer depends
-/// on must be part of it: a prompt is in the body, which is not seen here, so that the caller has to put something
+/// The key is made from the head of the request; a request without one is not kept. Besides it, the method must be
+/// the same, and so must be what the request says in the headers that the answer's `vary` names. Whatever else the
+/// answer depends on must be part of the key: a prompt is in the body, which is not seen here, so that the caller has to put something
 /// that stands for it into a header or an extension.
 ///
 /// # Whose answer it is
@@ -164,7 +168,7 @@ impl LastGood {
     pub(crate) fn answer<B>(&self, head: &Parts) -> Option<Response<FallbackBody<B>>> {
         let key = self.key(head)?;
         let (good, age) = self.store.get(&key, Instant::now())?;
-        if age > self.limits.age {
+        if age > self.limits.age || !good.words.are_of(&head.headers) {
             return None;
         }
         let mut response = Response::new(FallbackBody::whole(good.body.clone()));
@@ -187,7 +191,8 @@ impl LastGood {
             return None;
         }
         let key = self.key(head)?;
-        let good = Good::new(status, response.headers());
+        let words = Words::of(&head.headers, response.headers())?;
+        let good = Good::new(status, response.headers(), words);
         let observer = self.profile.observer(status, response.headers());
         let store = Arc::clone(&self.store);
         Some(Recorder::new(store, self.limits, key, good, observer))
@@ -201,13 +206,17 @@ impl LastGood {
             Whose::Says(scope) => Scope::named(&scope(head)?, secret),
         };
         let key = (self.key)(head)?;
-        Some(Key { scope, key })
+        Some(Key {
+            scope,
+            method: head.method.clone(),
+            key,
+        })
     }
 
     /// Whether the answer is not to be kept by anybody, or good for nobody else.
     fn forbids(&self, headers: &HeaderMap) -> bool {
-        let says = |name, word: &str| {
-            headers.get_all(name).iter().any(|value| {
+        let says = |word: &str| {
+            headers.get_all(CACHE_CONTROL).iter().any(|value| {
                 // `private` may name some headers. The whole answer is theirs then, too.
                 let words = value.as_bytes().split(|byte| matches!(byte, b',' | b'='));
                 words
@@ -216,9 +225,7 @@ impl LastGood {
             })
         };
         let for_all = matches!(self.whose, Whose::Everybodys);
-        says(CACHE_CONTROL, "no-store")
-            || (for_all && says(CACHE_CONTROL, "private"))
-            || says(VARY, "*")
+        says("no-store") || (for_all && says("private"))
     }
 }
 

@@ -6,17 +6,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, SET_COOKIE, TRAILER};
-use http::{HeaderMap, HeaderName, StatusCode};
+use http::header::{AGE, CONTENT_LENGTH, SET_COOKIE, TRAILER};
+use http::{HeaderMap, HeaderName, Method, StatusCode};
 use tokio::time::Instant;
 
 use super::scope::Scope;
+use super::words::Words;
 use crate::hop_by_hop;
 
 /// What an answer is kept under.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Key {
     pub(super) scope: Scope,
+    pub(super) method: Method,
     pub(super) key: String,
 }
 
@@ -26,6 +28,9 @@ pub(crate) struct Good {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
+    pub(super) words: Words,
+    /// How old it was when it came.
+    pub(super) age: Duration,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -66,7 +71,7 @@ const OVERHEAD: usize = 256;
 const HEADER_OVERHEAD: usize = 64;
 
 /// What belongs to one caller, or is made anew.
-const LEFT_OUT: [HeaderName; 3] = [CONTENT_LENGTH, SET_COOKIE, TRAILER];
+const LEFT_OUT: [HeaderName; 4] = [AGE, CONTENT_LENGTH, SET_COOKIE, TRAILER];
 
 // ===== impl Limits =====
 
@@ -82,8 +87,9 @@ impl Limits {
 // ===== impl Good =====
 
 impl Good {
-    /// The head of an answer.
-    pub(super) fn new(status: StatusCode, headers: &HeaderMap) -> Self {
+    /// The head of an answer to a request in these words.
+    pub(super) fn new(status: StatusCode, headers: &HeaderMap, words: Words) -> Self {
+        let age = age(headers);
         let mut headers = headers.clone();
         hop_by_hop::take_off(&mut headers);
         for name in LEFT_OUT {
@@ -93,6 +99,8 @@ impl Good {
             status,
             headers,
             body: Bytes::new(),
+            words,
+            age,
         }
     }
 
@@ -100,8 +108,18 @@ impl Good {
         let header = |(name, value): (&HeaderName, &http::HeaderValue)| {
             name.as_str().len() + value.len() + HEADER_OVERHEAD
         };
-        self.body.len() + self.headers.iter().map(header).sum::<usize>()
+        self.body.len() + self.words.weight() + self.headers.iter().map(header).sum::<usize>()
     }
+}
+
+/// What is no number is not said; one beyond all measure is as large as one can be (RFC 9111 §1.2.2).
+fn age(headers: &HeaderMap) -> Duration {
+    let said = headers.get(AGE).and_then(|age| age.to_str().ok());
+    let digits =
+        said.filter(|age| !age.is_empty() && age.bytes().all(|digit| digit.is_ascii_digit()));
+    digits.map_or(Duration::ZERO, |age| {
+        Duration::from_secs(age.parse().unwrap_or(u64::MAX))
+    })
 }
 
 // ===== impl Store =====
@@ -119,8 +137,8 @@ impl Store {
     pub(super) fn get(&self, key: &Key, now: Instant) -> Option<(Arc<Good>, Duration)> {
         let entries = self.lock();
         let entry = entries.by_key.get(key)?;
-        let age = now.saturating_duration_since(entry.kept);
-        Some((Arc::clone(&entry.good), age))
+        let kept = now.saturating_duration_since(entry.kept);
+        Some((Arc::clone(&entry.good), entry.good.age.saturating_add(kept)))
     }
 
     /// Keeps an answer in the place of an earlier one, and lets go of those kept longest for it.
@@ -171,14 +189,15 @@ impl Entries {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use http::{HeaderMap, StatusCode};
+    use http::{HeaderMap, Method, StatusCode};
     use tokio::time::Instant;
 
-    use super::{Good, Key, Limits, OVERHEAD, Scope, Store};
+    use super::{Good, Key, Limits, OVERHEAD, Scope, Store, Words};
 
     fn key(key: usize) -> Key {
         Key {
             scope: Scope::ALL,
+            method: Method::GET,
             key: key.to_string(),
         }
     }
@@ -186,7 +205,7 @@ mod tests {
     fn good(size: usize) -> Good {
         Good {
             body: Bytes::from(vec![0; size]),
-            ..Good::new(StatusCode::OK, &HeaderMap::new())
+            ..Good::new(StatusCode::OK, &HeaderMap::new(), Words::default())
         }
     }
 

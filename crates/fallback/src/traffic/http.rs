@@ -94,7 +94,13 @@ impl<Q, B> Http<Q, B> {
             say(headers, DEGRADED, HeaderValue::from_static("true"));
         }
     }
+}
 
+impl<Q, B> Http<Q, B>
+where
+    B: Body,
+    B::Error: Into<BoxError>,
+{
     /// Keeps a copy of the answer as it passes, where that is asked for.
     fn keep_answer(&self, response: &mut Response<FallbackBody<B>>, kept: &KeptHttp<Q>) {
         if let Some(last_good) = &self.last_good {
@@ -110,6 +116,8 @@ where
     Q: Body + Unpin + Send + 'static,
     Q::Data: Send,
     Q::Error: Into<BoxError>,
+    B: Body,
+    B::Error: Into<BoxError>,
 {
     type Request = Request<Q>;
     type Sent = Request<ReplayBody<Q>>;

@@ -5,7 +5,9 @@ use std::time::Duration;
 use buttress_classify::Profile;
 use buttress_fallback::{FallbackLayer, LastGood};
 use buttress_testkit::upstream::{Behaviour, Cut, Upstream};
-use http::{HeaderName, HeaderValue};
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Method, Request};
+use http_body::Body;
 use http_body_util::{BodyExt, Full};
 use tower::{Layer, ServiceExt};
 
@@ -251,5 +253,119 @@ async fn a_degraded_answer_is_not_kept_as_good() {
     assert!(kept.is_empty());
     let as_good = layer().tier(tier("c", &c)).last_good("kept", kept.clone());
     send(&as_good, &a, chat()).await.unwrap();
+    assert_eq!(kept.len(), 1);
+}
+
+fn sent(method: Method, headers: &[(&'static str, &'static str)]) -> Request<Full<Bytes>> {
+    let mut request = chat();
+    *request.method_mut() = method;
+    for (name, value) in headers {
+        let value = HeaderValue::from_static(value);
+        request.headers_mut().append(*name, value);
+    }
+    request
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_to_one_method_is_not_given_to_another() {
+    let kept = kept();
+    let (layer, a) = with_kept([Behaviour::status(200), Behaviour::status(503)], &kept);
+    send(&layer, &a, sent(Method::GET, &[])).await.unwrap();
+    for (method, status) in [
+        (Method::DELETE, 503),
+        (Method::POST, 503),
+        (Method::HEAD, 503),
+        (Method::GET, 200),
+    ] {
+        let answer = send(&layer, &a, sent(method.clone(), &[])).await.unwrap();
+        assert_eq!(answer.status(), status, "{method}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_is_given_to_those_who_ask_in_the_same_words() {
+    let good = || Behaviour::status(200).body("text/plain", "packed");
+    let good = || good().header("vary", "accept, Accept-Encoding");
+    let gzip = ("accept-encoding", "gzip");
+    for (again, status) in [
+        (&[gzip][..], 200),
+        (&[gzip, ("x-other", "1")], 200),
+        (&[], 503),
+        (&[("accept-encoding", "identity")], 503),
+        (&[gzip, gzip], 503),
+        (&[gzip, ("accept", "text/plain")], 503),
+    ] {
+        let (layer, a) = with_kept([good(), Behaviour::status(503)], &kept());
+        send(&layer, &a, sent(Method::GET, &[gzip])).await.unwrap();
+        let answer = send(&layer, &a, sent(Method::GET, again)).await.unwrap();
+        assert_eq!(answer.status(), status, "{again:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_old_when_it_was_kept_is_older_now() {
+    for (said, age) in [("100", "103"), ("-1", "3"), ("soon", "3")] {
+        let good = Behaviour::status(200).header("age", said);
+        let (layer, a) = with_kept([good, Behaviour::status(503)], &kept());
+        send(&layer, &a, chat()).await.unwrap();
+        tokio::time::advance(Duration::from_secs(3)).await;
+        let again = send(&layer, &a, chat()).await.unwrap();
+        assert_eq!(again.headers()["age"], age, "{said}");
+    }
+    for too_old in ["58", "18446744073709551616"] {
+        let kept = kept().max_age(Duration::from_secs(60));
+        let good = Behaviour::status(200).header("age", too_old);
+        let (layer, a) = with_kept([good, Behaviour::status(503)], &kept);
+        send(&layer, &a, chat()).await.unwrap();
+        tokio::time::advance(Duration::from_secs(3)).await;
+        assert_eq!(send(&layer, &a, chat()).await.unwrap().status(), 503);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_of_nothing_is_kept_although_nobody_reads_it() {
+    let kept = kept();
+    let (layer, a) = with_kept([Behaviour::status(204)], &kept);
+    let response = layer.layer(a.service()).oneshot(chat()).await.unwrap();
+    assert!(response.body().is_end_stream(), "hyper asks no further");
+    assert_eq!(kept.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_ends_in_trailers_is_not_kept_without_them() {
+    let message = b"\0\0\0\0\x02hi";
+    let call = |status| {
+        let answer = Behaviour::status(200).body("application/grpc", &message[..]);
+        answer.trailer("grpc-status", status)
+    };
+    for status in ["0", "14"] {
+        let kept = kept();
+        let (layer, a) = with_kept([call(status), Behaviour::status(503)], &kept);
+        let answer = layer.layer(a.service()).oneshot(chat()).await.unwrap();
+        let whole = answer.into_body().collect().await.unwrap();
+        assert_eq!(whole.trailers().unwrap()["grpc-status"], status);
+        assert!(kept.is_empty());
+        assert_eq!(send(&layer, &a, chat()).await.unwrap().status(), 503);
+    }
+    // Cut before them, or let go of.
+    let cut = Behaviour::status(200).body("application/grpc", &message[..]);
+    for (behaviour, frames) in [(cut, 2), (call("0"), 1)] {
+        let kept = kept();
+        let (layer, a) = with_kept([behaviour], &kept);
+        let answer = layer.layer(a.service()).oneshot(chat()).await.unwrap();
+        let mut body = answer.into_body();
+        for _ in 0..frames {
+            drop(body.frame().await);
+        }
+        drop(body);
+        assert!(kept.is_empty());
+    }
+    // All that it says stands in its head: whole without a body.
+    let in_head = Behaviour::status(200)
+        .body("application/grpc", "")
+        .header("grpc-status", "0");
+    let kept = kept();
+    let (layer, a) = with_kept([in_head], &kept);
+    send(&layer, &a, chat()).await.unwrap();
     assert_eq!(kept.len(), 1);
 }

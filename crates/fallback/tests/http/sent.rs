@@ -294,7 +294,8 @@ async fn the_same_account_has_a_connection_of_its_own() {
         let call = b.last_call().unwrap();
         let mut names: Vec<_> = call.headers.keys().map(HeaderName::as_str).collect();
         let mut left = left.to_vec();
-        (names.sort_unstable(), left.sort_unstable());
+        names.sort_unstable();
+        left.sort_unstable();
         assert_eq!(names, left);
         assert_eq!(call.headers["te"], "trailers");
     }
