@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use self::shard::{Claimed, Quota, Shard};
+use self::shard::{Claimed, Finished, Freed, Quota, Shard};
 use crate::call_id::CallId;
 use crate::store::{Claim, IdempotencyStore, Lease, Reply};
 use crate::stored::Stored;
@@ -31,7 +31,8 @@ use crate::stored::Stored;
 /// | [`scope_bytes`](Self::scope_bytes) | half of all | likewise |
 ///
 /// An answer counts for its body, its headers, and some 250 bytes beside. Looking one up allocates nothing and
-/// takes one lock of sixteen; calls of one scope share a lock.
+/// takes one lock of sixteen; calls of one scope share a lock. Making room in a full store takes each of them for a
+/// moment.
 #[derive(Debug)]
 pub struct MemoryStore {
     limits: Limits,
@@ -120,7 +121,7 @@ impl MemoryStore {
     fn claim_at(&self, call: &CallId, now: Instant) -> Claim {
         let token = self.tokens.fetch_add(1, Ordering::Relaxed);
         // A place is reserved first: nobody holds one lock while asking for another.
-        if !self.reserve(&self.used.entries, 1, self.limits.entries, call) {
+        if !self.reserve(&self.used.entries, 1, self.limits.entries) {
             // There may be no need for it.
             return match self.shard(call).look(call, now) {
                 Some(Claimed::Finished(answer)) => Claim::Finished(answer),
@@ -149,14 +150,21 @@ impl MemoryStore {
         }
     }
 
-    fn finish_at(&self, lease: &Lease, answer: Stored, until: Option<Instant>) -> bool {
-        let call = lease.call();
+    fn finish_at(&self, lease: &Lease, answer: Stored, ttl: Duration) -> bool {
+        let (call, now) = (lease.call(), Instant::now());
         let weight = answer.weight() + ENTRY;
-        let fits = weight <= self.limits.scope.bytes
-            && self.reserve(&self.used.bytes, weight, self.limits.bytes, call);
+        // What fits into nothing makes no room for itself.
+        let fits = weight <= self.limits.scope.bytes.min(self.limits.bytes)
+            && self.reserve(&self.used.bytes, weight, self.limits.bytes);
         let mut shard = self.shard(call);
         let (kept, freed) = if fits {
-            shard.finish(lease, Arc::new(answer), weight, until, self.limits.scope)
+            let finished = Finished {
+                answer: Arc::new(answer),
+                weight,
+                until: now.checked_add(ttl),
+                used: now,
+            };
+            shard.finish(lease, finished, self.limits.scope)
         } else {
             (false, shard.release(lease))
         };
@@ -170,28 +178,29 @@ impl MemoryStore {
 
     /// Takes so much of what there is, and makes room for it if need be. Says whether there was, or could be made,
     /// enough.
-    fn reserve(&self, used: &AtomicUsize, amount: usize, limit: usize, call: &CallId) -> bool {
+    fn reserve(&self, used: &AtomicUsize, amount: usize, limit: usize) -> bool {
         used.fetch_add(amount, Ordering::Relaxed);
-        let first = shard_of(call);
-        let mut shards = (first..SHARDS).chain(0..first).map(|at| self.locked(at));
-        let mut shard = None;
         while used.load(Ordering::Relaxed) > limit {
-            let evicted = shard
-                .as_mut()
-                .and_then(|shard: &mut MutexGuard<'_, Shard>| shard.evict());
-            match evicted {
-                Some(freed) => self.freed(freed.entries, freed.bytes),
-                None => {
-                    drop(shard.take());
-                    shard = shards.next();
-                    if shard.is_none() {
-                        used.fetch_sub(amount, Ordering::Relaxed);
-                        return false;
-                    }
-                }
-            }
+            let Some(freed) = self.evict() else {
+                used.fetch_sub(amount, Ordering::Relaxed);
+                return false;
+            };
+            self.freed(freed.entries, freed.bytes);
         }
         true
+    }
+
+    /// Lets go of the finished answer that was not asked for the longest, in whichever shard. Looks at one after the
+    /// other: should somebody ask for it meanwhile, the next oldest of its shard goes.
+    fn evict(&self) -> Option<Freed> {
+        loop {
+            let ages = (0..SHARDS).filter_map(|at| Some((self.locked(at).oldest()?, at)));
+            let (_, at) = ages.min()?;
+            let freed = self.locked(at).evict();
+            if freed.is_some() {
+                return freed;
+            }
+        }
     }
 
     fn freed(&self, entries: usize, bytes: usize) {
@@ -230,8 +239,7 @@ impl IdempotencyStore for MemoryStore {
     }
 
     fn finish(&self, lease: Lease, answer: Stored, ttl: Duration) -> Reply<bool> {
-        let until = Instant::now().checked_add(ttl);
-        Reply::now(self.finish_at(&lease, answer, until))
+        Reply::now(self.finish_at(&lease, answer, ttl))
     }
 
     fn release(&self, lease: Lease) -> Reply<()> {

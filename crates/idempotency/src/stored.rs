@@ -26,7 +26,8 @@ pub struct Stored {
 impl Stored {
     /// An answer to a request of that fingerprint.
     ///
-    /// Drops what belongs to the connection that it came on (RFC 9110 §7.6.1), and `Set-Cookie`.
+    /// Drops what belongs to the connection that it came on (RFC 9110 §7.6.1), and `Set-Cookie`. Headers and trailers are
+    /// copied, since they are parts of the buffer that a connection was read into; the body is taken as it is.
     #[must_use]
     pub fn new(
         status: StatusCode,
@@ -35,9 +36,9 @@ impl Stored {
         mut trailers: Option<HeaderMap>,
         fingerprint: Fingerprint,
     ) -> Self {
-        strip(&mut headers);
-        if let Some(trailers) = &mut trailers {
-            strip(trailers);
+        for fields in trailers.iter_mut().chain([&mut headers]) {
+            strip(fields);
+            detach(fields);
         }
         Self {
             status,
@@ -155,8 +156,7 @@ static OF_THE_CONNECTION: [HeaderName; 8] = [
 ];
 
 /// One client's, whoever else gets the answer.
-pub(crate) static COOKIES: [HeaderName; 2] =
-    [SET_COOKIE, HeaderName::from_static("set-cookie2")];
+pub(crate) static COOKIES: [HeaderName; 2] = [SET_COOKIE, HeaderName::from_static("set-cookie2")];
 
 /// What a field of a header map takes beside its text.
 const FIELD: usize = 64;
@@ -194,18 +194,18 @@ mod tests {
         assert_eq!(names, ["date"]);
     }
 
-    struct Buffer<'a>(&'a [u8], Arc<()>);
+    struct Buffer(Arc<[u8]>);
 
-    impl AsRef<[u8]> for Buffer<'_> {
+    impl AsRef<[u8]> for Buffer {
         fn as_ref(&self) -> &[u8] {
-            self.0
+            &self.0
         }
     }
 
     #[test]
     fn the_buffer_of_the_connection_is_not_kept() {
-        let alive = Arc::new(());
-        let buffer = Bytes::from_owner(Buffer(b"onetwosecret", Arc::clone(&alive)));
+        let memory: Arc<[u8]> = Arc::from(&b"onetwosecret"[..]);
+        let buffer = Bytes::from_owner(Buffer(Arc::clone(&memory)));
         let value = |from, to| HeaderValue::from_maybe_shared(buffer.slice(from..to)).unwrap();
         let mut headers = HeaderMap::new();
         headers.append("x-a", value(0, 3));
@@ -222,13 +222,17 @@ mod tests {
         assert_eq!(stored.trailers(), Some(&headers));
         assert!(stored.headers()["x-b"].is_sensitive());
         drop(headers);
-        assert_eq!(Arc::strong_count(&alive), 1);
+        assert_eq!(Arc::strong_count(&memory), 1);
     }
 
     #[test]
     fn trailers_are_kept_without_what_headers_are_kept_without() {
         let mut trailers = HeaderMap::new();
-        for (name, value) in [("grpc-status", "0"), ("set-cookie", "a=b"), ("te", "trailers")] {
+        for (name, value) in [
+            ("grpc-status", "0"),
+            ("set-cookie", "a=b"),
+            ("te", "trailers"),
+        ] {
             trailers.append(name, value.parse().unwrap());
         }
         let (headers, body) = (HeaderMap::new(), Bytes::new());

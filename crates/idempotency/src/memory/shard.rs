@@ -58,11 +58,13 @@ enum State {
     Finished(Finished),
 }
 
-struct Finished {
-    answer: Arc<Stored>,
-    weight: usize,
+pub(super) struct Finished {
+    pub(super) answer: Arc<Stored>,
+    pub(super) weight: usize,
     /// `None` is never.
-    until: Option<Instant>,
+    pub(super) until: Option<Instant>,
+    /// When it was kept or asked for last.
+    pub(super) used: Instant,
 }
 
 pub(super) enum Claimed {
@@ -86,27 +88,34 @@ impl Shard {
         call: &CallId,
         now: impl FnOnce() -> Instant,
     ) -> Option<Arc<Stored>> {
-        let at = self.place(call)?;
-        let answer = match &self.entries[at].state {
-            State::Finished(finished) if finished.is_fresh(now()) => Arc::clone(&finished.answer),
+        match &self.entries[self.place(call)?].state {
             // A stale one is left to whoever claims it next, who is about to.
+            State::Finished(_) => self.fresh(call, now()),
+            State::Leased { .. } => None,
+        }
+    }
+
+    /// The finished answer, which is now the last that was used.
+    fn fresh(&mut self, call: &CallId, now: Instant) -> Option<Arc<Stored>> {
+        let at = self.place(call)?;
+        let answer = match &mut self.entries[at].state {
+            State::Finished(finished) if finished.is_fresh(now) => {
+                finished.used = now;
+                Arc::clone(&finished.answer)
+            }
             State::Finished(_) | State::Leased { .. } => return None,
         };
-        self.touch(at);
+        self.finished.touch(&mut OfAll(&mut self.entries), at);
+        let scope = scope(&mut self.scopes, call.scope());
+        scope.finished.touch(&mut OfScope(&mut self.entries), at);
         Some(answer)
     }
 
     /// What a claim would find, if that is anything.
     pub(super) fn look(&mut self, call: &CallId, now: Instant) -> Option<Claimed> {
-        let at = self.place(call)?;
-        match &self.entries[at].state {
+        match &self.entries[self.place(call)?].state {
             State::Leased { .. } => Some(Claimed::InFlight),
-            State::Finished(finished) if finished.is_fresh(now) => {
-                let answer = Arc::clone(&finished.answer);
-                self.touch(at);
-                Some(Claimed::Finished(answer))
-            }
-            State::Finished(_) => None,
+            State::Finished(_) => self.fresh(call, now).map(Claimed::Finished),
         }
     }
 
@@ -148,11 +157,10 @@ impl Shard {
     pub(super) fn finish(
         &mut self,
         lease: &Lease,
-        answer: Arc<Stored>,
-        weight: usize,
-        until: Option<Instant>,
+        finished: Finished,
         quota: Quota,
     ) -> (bool, Freed) {
+        let weight = finished.weight;
         let mut freed = Freed::default();
         let call = lease.call();
         let Some(at) = self.leased(lease) else {
@@ -167,11 +175,7 @@ impl Shard {
                 }
             }
         }
-        self.entries[at].state = State::Finished(Finished {
-            answer,
-            weight,
-            until,
-        });
+        self.entries[at].state = State::Finished(finished);
         self.finished.push(&mut OfAll(&mut self.entries), at);
         let scope = scope(&mut self.scopes, call.scope());
         scope.bytes += weight;
@@ -190,7 +194,15 @@ impl Shard {
         self.leased(lease).is_some()
     }
 
-    /// Lets go of the finished answer that was not asked for the longest.
+    /// Since when nobody has asked for that which was not asked for the longest.
+    pub(super) fn oldest(&self) -> Option<Instant> {
+        match &self.entries[self.finished.oldest()?].state {
+            State::Finished(finished) => Some(finished.used),
+            State::Leased { .. } => None,
+        }
+    }
+
+    /// Lets go of it.
     pub(super) fn evict(&mut self) -> Option<Freed> {
         let oldest = self.finished.oldest()?;
         Some(self.remove(oldest))
@@ -209,12 +221,6 @@ impl Shard {
 
     fn scope(&mut self, call: &CallId) -> &Scope {
         scope(&mut self.scopes, call.scope())
-    }
-
-    fn touch(&mut self, at: usize) {
-        self.finished.touch(&mut OfAll(&mut self.entries), at);
-        let scope = scope(&mut self.scopes, self.entries[at].call.scope());
-        scope.finished.touch(&mut OfScope(&mut self.entries), at);
     }
 
     fn insert(&mut self, entry: Entry) {

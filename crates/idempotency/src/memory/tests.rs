@@ -179,6 +179,30 @@ async fn what_was_not_asked_for_the_longest_makes_room_and_what_is_under_way_nev
 }
 
 #[tokio::test(start_paused = true)]
+async fn room_is_made_by_the_oldest_of_any_scope_and_not_of_who_asks() {
+    let store = MemoryStore::new().max_entries(100);
+    for scope in [1, 2] {
+        for number in 0..50 {
+            assert!(keep(&store, &call(scope, number), b""));
+        }
+    }
+    for number in 0..20 {
+        advance(Duration::from_millis(1)).await;
+        assert!(keep(&store, &call(3, number), b""));
+    }
+    let newest = (0..20).filter(|number| store.recall(&call(3, *number)).is_some());
+    assert_eq!((newest.count(), store.entries()), (20, 100));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_fits_nowhere_evicts_nothing() {
+    let store = MemoryStore::new().max_bytes(10_000).scope_bytes(usize::MAX);
+    assert!(keep(&store, &call(1, 1), b"small"));
+    assert!(!keep(&store, &call(1, 2), &[0; 20_000]));
+    assert!(store.recall(&call(1, 1)).is_some());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_store_that_is_full_of_calls_under_way_keeps_no_more() {
     let store = MemoryStore::new().max_entries(2).scope_entries(2);
     let leases = [lease(&store, &call(0, 0)), lease(&store, &call(7, 1))];
