@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use buttress_core::{Kind, Ratio};
 
-use crate::gates::{Concurrency, History};
+use crate::gates::{ActiveCalls, Concurrency, History};
+use crate::stripes::Stripe;
 
 /// A limit on retries that all clones share, so that retrying cannot make an outage worse.
 ///
@@ -23,7 +24,8 @@ use crate::gates::{Concurrency, History};
 /// A retry holds its slot while it waits, too: where calls are much shorter than the backoff, few retries are
 /// admitted per second. That is meant for calls that take seconds; for shorter ones shorten the backoff.
 ///
-/// Lock-free; neither gate reads a clock, so days without traffic cost nothing.
+/// Lock-free; neither gate reads a clock, so days without traffic cost nothing. Calls are counted by each thread for
+/// itself, and added up where a retry asks for more than `min_concurrency`.
 ///
 /// # Clone
 /// Clones share both gates. Give one budget to every layer that calls the same upstream.
@@ -103,15 +105,9 @@ impl RetryBudget {
         self.shared.concurrency.retries()
     }
 
-    #[inline]
-    pub(crate) fn call_started(&self) {
-        self.shared.concurrency.enter();
-    }
-
-    /// A call has ended, and with it the retry that was under way, if one was.
-    #[inline]
-    pub(crate) fn call_ended(&self, retrying: bool) {
-        self.shared.concurrency.leave(retrying);
+    /// Where calls that start on threads of this slot are counted.
+    pub(crate) fn calls(&self, slot: usize) -> Arc<Stripe<ActiveCalls>> {
+        self.shared.concurrency.calls(slot)
     }
 
     /// Takes a slot and `cost` tokens, or neither.
@@ -132,6 +128,7 @@ impl RetryBudget {
         Ok(())
     }
 
+    #[inline]
     pub(crate) fn retry_ended(&self) {
         self.shared.concurrency.retry_ended();
     }

@@ -12,7 +12,6 @@ use std::fmt;
 use std::future::Future;
 use std::num::NonZeroU32;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -43,17 +42,19 @@ pin_project! {
     {
         // `None` if the call is made only once, and after its end.
         retrier: Option<Retrier<S, C, R, <R as Replay<Req>>::Saved>>,
+        // Before the next call.
+        pause: Pause<<R as Discard<S::Response>>::Discarding>,
         #[pin]
-        state: State<S::Future, <R as Discard<S::Response>>::Discarding, <R as Replay<Req>>::Request>,
+        state: State<S::Future, <R as Replay<Req>>::Request>,
     }
 }
 
 pin_project! {
     #[project = StateProj]
     #[project_replace = StateOwned]
-    enum State<F, D, Q> {
+    enum State<F, Q> {
         Calling { #[pin] future: F },
-        Waiting { pause: Option<Pin<Box<Pause<D>>>>, request: Q },
+        Waiting { request: Q },
         // Between the two: the request has been taken out, the call is not made yet.
         Taken,
     }
@@ -79,6 +80,7 @@ where
     pub(crate) fn once(future: S::Future) -> Self {
         Self {
             retrier: None,
+            pause: Pause::NONE,
             state: State::Calling { future },
         }
     }
@@ -87,6 +89,7 @@ where
     pub(crate) fn new(future: S::Future, retrier: Retrier<S, C, R, R::Saved>) -> Self {
         Self {
             retrier: Some(retrier),
+            pause: Pause::NONE,
             state: State::Calling { future },
         }
     }
@@ -126,8 +129,8 @@ where
                 // ## Calling => Waiting
                 Ok((request, delay)) => {
                     let discarding = retrier.discard(result);
-                    let pause = Pause::start(delay, discarding, cx);
-                    this.state.set(State::Waiting { pause, request });
+                    *this.pause = Pause::start(delay, discarding, cx);
+                    this.state.set(State::Waiting { request });
                 }
                 Err(why) => {
                     retrier.give_up(&mut result, outcome, why);
@@ -150,17 +153,12 @@ where
     #[inline(never)]
     fn poll_next_call(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         let mut this = self.project();
-        if let StateProj::Waiting { pause, .. } = this.state.as_mut().project() {
-            if let Some(waiting) = pause {
-                ready!(waiting.as_mut().poll(cx));
-                *pause = None;
-            }
-        }
         let retrier = this.retrier.as_mut().expect(POLLED_AGAIN);
+        ready!(this.pause.poll_over(cx));
         ready!(retrier.service.poll_ready(cx))?;
         // ## Waiting => Calling
         let waiting = this.state.as_mut().project_replace(State::Taken);
-        let StateOwned::Waiting { request, .. } = waiting else {
+        let StateOwned::Waiting { request } = waiting else {
             unreachable!("{POLLED_AGAIN}");
         };
         let future = retrier.service.call(request);
@@ -207,10 +205,10 @@ where
 
 impl<S, C, R, Saved> Retrier<S, C, R, Saved> {
     #[inline]
-    pub(crate) fn new(service: S, settings: Arc<Settings<C, R>>, saved: Saved) -> Self {
+    pub(crate) const fn new(service: S, ticket: Ticket<C, R>, saved: Saved) -> Self {
         Self {
             service,
-            ticket: Ticket::new(settings),
+            ticket,
             saved,
             attempt: NonZeroU32::MIN,
         }

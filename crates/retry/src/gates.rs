@@ -1,12 +1,23 @@
 //! The two gates of a retry budget: how many at once, and how many of late.
 
-use crate::sync::{AtomicU32, AtomicU64, Ordering};
+use std::sync::Arc;
 
-/// Counts active calls and retries in one word, so that a retry is admitted against both as they are
-/// at the same moment.
+use crate::stripes::{Stripe, Striped};
+use crate::sync::{AtomicU32, Ordering};
+
+/// Counts active calls and retries.
+///
+/// Calls come and go all the time, so threads count them apart, and whoever asks for a retry adds up. What he
+/// finds is the number of no single moment, but each call in it was active while he looked, and none is in it
+/// twice.
 pub(crate) struct Concurrency {
-    /// Active calls in the upper half, retries in the lower.
-    word: AtomicU64,
+    retries: AtomicU32,
+    calls: Striped<ActiveCalls>,
+}
+
+/// How many calls of some threads are active.
+pub(crate) struct ActiveCalls {
+    count: AtomicU32,
 }
 
 /// A bucket of tokens.
@@ -21,44 +32,59 @@ pub(crate) struct History {
 impl Concurrency {
     pub(crate) fn new() -> Self {
         Self {
-            word: AtomicU64::new(0),
+            retries: AtomicU32::new(0),
+            calls: Striped::new(),
         }
     }
 
-    #[inline]
-    pub(crate) fn enter(&self) {
-        self.word.fetch_add(CALL, Ordering::Relaxed);
+    /// Where the threads of this slot count.
+    pub(crate) fn calls(&self, slot: usize) -> Arc<Stripe<ActiveCalls>> {
+        let calls = self.calls.get_or_make(slot, || ActiveCalls {
+            count: AtomicU32::new(0),
+        });
+        Arc::clone(calls)
     }
 
-    /// Gives back a call's place, and the slot of its retry, if it has one, at the same moment.
-    #[inline]
-    pub(crate) fn leave(&self, retrying: bool) {
-        let held = if retrying { CALL + RETRY } else { CALL };
-        self.word.fetch_sub(held, Ordering::Relaxed);
-    }
-
-    /// Takes a slot if one is free of the `max` that the number of active calls allows.
+    /// Takes a slot if one is free of the `max` that a number of active calls allows. The calls are counted only
+    /// where it depends on them: more calls never allow less.
     #[inline]
     pub(crate) fn try_retry(&self, max: impl Fn(u32) -> u32) -> bool {
-        self.word
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |word| {
-                let (calls, retries) = split(word);
-                (retries < max(calls)).then_some(word + RETRY)
+        self.retries
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |retries| {
+                (retries < max(0) || retries < max(self.active())).then_some(retries + 1)
             })
             .is_ok()
     }
 
     #[inline]
     pub(crate) fn retry_ended(&self) {
-        self.word.fetch_sub(RETRY, Ordering::Relaxed);
+        self.retries.fetch_sub(1, Ordering::Relaxed);
     }
 
     pub(crate) fn active(&self) -> u32 {
-        split(self.word.load(Ordering::Relaxed)).0
+        let counts = self.calls.iter().map(ActiveCalls::count);
+        counts.fold(0, u32::saturating_add)
     }
 
     pub(crate) fn retries(&self) -> u32 {
-        split(self.word.load(Ordering::Relaxed)).1
+        self.retries.load(Ordering::Relaxed)
+    }
+}
+
+impl ActiveCalls {
+    #[inline]
+    pub(crate) fn enter(&self) {
+        self.count.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Gives back the place of a call that has entered here, on whichever thread it ends.
+    #[inline]
+    pub(crate) fn leave(&self) {
+        self.count.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    fn count(&self) -> u32 {
+        self.count.load(Ordering::Relaxed)
     }
 }
 
@@ -83,6 +109,7 @@ impl History {
         }
     }
 
+    #[cold]
     fn refill(&self, deposit: u32) {
         // A compare-and-swap loop and not load, add, store, which loses deposits under contention.
         let refilled = self
@@ -102,17 +129,6 @@ impl History {
             })
             .is_ok()
     }
-}
-
-const RETRY: u64 = 1;
-const CALL: u64 = 1 << 32;
-
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "each half of a 64-bit word has 32 bits"
-)]
-const fn split(word: u64) -> (u32, u32) {
-    ((word >> 32) as u32, word as u32)
 }
 
 #[cfg(all(test, not(buttress_loom)))]

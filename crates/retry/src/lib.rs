@@ -51,7 +51,9 @@
 //! that succeeds reads no clock, arms no timer and allocates nothing of its own where requests are
 //! [`Cloned`]; HTTP adds the clone of the head, one or two allocations for the record of a body, and up to
 //! three for the [`Attempt`] in the extensions, which inner layers read. Both can be saved: see [`clone_bodies`](RetryLayer::clone_bodies) and
-//! [`mark_attempts`](RetryLayer::mark_attempts). The first delay arms the one timer.
+//! [`mark_attempts`](RetryLayer::mark_attempts). The first delay arms the one timer. Threads stay out of each
+//! other's way: what a call changes that succeeds at once, no other thread writes to, but for the
+//! [pool](RetryLayer::replay_pool) of records.
 //!
 //! # Observability
 //!
@@ -84,6 +86,7 @@ mod pause;
 mod policy;
 mod replay;
 mod service;
+mod stripes;
 mod sync;
 mod ticket;
 

@@ -2,15 +2,20 @@
 
 use std::future::Future;
 use std::pin::{Pin, pin};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep, sleep_until};
 
+/// A wait, or none. Boxed, since hardly any call comes to wait, and every future would have to hold its room.
+pub(crate) struct Pause<D> {
+    waiting: Option<Pin<Box<Waiting<D>>>>,
+}
+
 pin_project! {
     /// Waits out a delay, of which the beginning is used to read off the response that is not wanted.
-    pub(crate) struct Pause<D> {
+    struct Waiting<D> {
         #[pin]
         discarding: Option<D>,
         #[pin]
@@ -22,28 +27,51 @@ pin_project! {
 /// The longest that is spent on reading off a response: beyond it a new connection is cheaper.
 const MAX_DISCARD: Duration = Duration::from_millis(100);
 
+impl<D> Pause<D> {
+    pub(crate) const NONE: Self = Self { waiting: None };
+}
+
 impl<D: Future<Output = ()>> Pause<D> {
-    /// `None` if the delay is zero: no timer is armed, and of the response only that is read which is
-    /// there already.
-    ///
-    /// Boxed, since hardly any call comes to wait, and every future would have to hold its room.
+    /// If the delay is zero, no timer is armed, and of the response only that is read which is there already.
     #[inline]
-    pub(crate) fn start(
-        delay: Duration,
-        discarding: Option<D>,
-        cx: &mut Context<'_>,
-    ) -> Option<Pin<Box<Self>>> {
+    pub(crate) fn start(delay: Duration, discarding: Option<D>, cx: &mut Context<'_>) -> Self {
         if !delay.is_zero() {
-            return Some(Self::boxed(delay, discarding));
+            let waiting = Some(Waiting::start(delay, discarding));
+            return Self { waiting };
         }
         if let Some(discarding) = discarding {
             let _is_read = pin!(discarding).poll(cx);
         }
-        None
+        Self { waiting: None }
     }
 
+    pub(crate) fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Some(waiting) = &mut self.waiting {
+            ready!(waiting.as_mut().poll(cx));
+            self.waiting = None;
+        }
+        Poll::Ready(())
+    }
+}
+
+impl<D> Drop for Pause<D> {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(waiting) = self.waiting.take() {
+            drop_waiting(waiting);
+        }
+    }
+}
+
+/// Apart from the rest, so that the way of those who never wait stays short.
+#[cold]
+fn drop_waiting<D>(waiting: Pin<Box<Waiting<D>>>) {
+    drop(waiting);
+}
+
+impl<D> Waiting<D> {
     #[inline(never)]
-    fn boxed(delay: Duration, discarding: Option<D>) -> Pin<Box<Self>> {
+    fn start(delay: Duration, discarding: Option<D>) -> Pin<Box<Self>> {
         let start = Instant::now();
         let end = after(start, delay);
         let first = match discarding {
@@ -58,7 +86,7 @@ impl<D: Future<Output = ()>> Pause<D> {
     }
 }
 
-impl<D: Future<Output = ()>> Future for Pause<D> {
+impl<D: Future<Output = ()>> Future for Waiting<D> {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {

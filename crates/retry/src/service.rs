@@ -12,6 +12,7 @@ use crate::budget::RetryBudget;
 use crate::future::{ResponseFuture, Retrier};
 use crate::layer::Settings;
 use crate::replay::{Discard, Replay};
+use crate::ticket::Shared;
 
 /// Tries again what may end better; made by [`RetryLayer`](crate::RetryLayer).
 ///
@@ -30,18 +31,21 @@ use crate::replay::{Discard, Replay};
 #[derive(Clone)]
 pub struct Retry<S, C, R> {
     inner: S,
-    settings: Arc<Settings<C, R>>,
+    shared: Arc<Shared<C, R>>,
 }
 
 impl<S, C, R> Retry<S, C, R> {
-    pub(crate) const fn new(inner: S, settings: Arc<Settings<C, R>>) -> Self {
-        Self { inner, settings }
+    pub(crate) fn new(inner: S, settings: Arc<Settings<C, R>>) -> Self {
+        Self {
+            inner,
+            shared: Arc::new(Shared::new(settings)),
+        }
     }
 
     /// The budget, if there is one.
     #[must_use]
     pub fn budget(&self) -> Option<&RetryBudget> {
-        self.settings.budget.as_ref()
+        self.shared.settings().budget.as_ref()
     }
 
     /// The inner service.
@@ -80,7 +84,7 @@ where
 
     #[inline]
     fn call(&mut self, request: Req) -> Self::Future {
-        let Settings { replay, policy, .. } = &*self.settings;
+        let Settings { replay, policy, .. } = self.shared.settings();
         let (request, saved) = if policy.max_attempts == NonZeroU32::MIN {
             (replay.once(request), None)
         } else {
@@ -93,10 +97,8 @@ where
         let clone = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, clone);
         let future = inner.call(request);
-        ResponseFuture::new(
-            future,
-            Retrier::new(inner, Arc::clone(&self.settings), saved),
-        )
+        let retrier = Retrier::new(inner, self.shared.ticket(), saved);
+        ResponseFuture::new(future, retrier)
     }
 }
 
@@ -104,8 +106,8 @@ impl<S: fmt::Debug, C, R> fmt::Debug for Retry<S, C, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Retry")
             .field("inner", &self.inner)
-            .field("policy", &self.settings.policy)
-            .field("budget", &self.settings.budget)
+            .field("policy", &self.shared.settings().policy)
+            .field("budget", &self.shared.settings().budget)
             .finish_non_exhaustive()
     }
 }

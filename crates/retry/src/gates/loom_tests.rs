@@ -9,17 +9,19 @@ use super::{Concurrency, History};
 fn two_calls_never_share_the_last_slot() {
     loom::model(|| {
         let gate = Arc::new(Concurrency::new());
-        let calls: Vec<_> = (0..2)
-            .map(|_| {
+        let slots = [gate.calls(0), gate.calls(1)];
+        let calls: Vec<_> = slots
+            .into_iter()
+            .map(|calls| {
                 let gate = Arc::clone(&gate);
                 thread::spawn(move || {
-                    gate.enter();
+                    calls.enter();
                     let retries = gate.try_retry(|_| 1);
                     if retries {
                         assert_eq!(gate.retries(), 1);
                         gate.retry_ended();
                     }
-                    gate.leave(false);
+                    calls.leave();
                 })
             })
             .collect();
@@ -31,26 +33,72 @@ fn two_calls_never_share_the_last_slot() {
 }
 
 #[test]
-fn the_share_is_of_the_calls_that_are_active_at_that_moment() {
+fn two_calls_that_allow_one_retry_never_make_two() {
     loom::model(|| {
         let gate = Arc::new(Concurrency::new());
-        gate.enter();
+        let slots = [gate.calls(0), gate.calls(1)];
+        let calls: Vec<_> = slots
+            .into_iter()
+            .map(|calls| {
+                let gate = Arc::clone(&gate);
+                thread::spawn(move || {
+                    calls.enter();
+                    if gate.try_retry(|calls| calls / 2) {
+                        assert_eq!(gate.retries(), 1);
+                        gate.retry_ended();
+                    }
+                    calls.leave();
+                })
+            })
+            .collect();
+        for call in calls {
+            call.join().unwrap();
+        }
+        assert_eq!((gate.active(), gate.retries()), (0, 0));
+    });
+}
+
+#[test]
+fn the_share_is_of_calls_that_are_active_while_they_are_counted() {
+    loom::model(|| {
+        let gate = Arc::new(Concurrency::new());
+        let calls = gate.calls(0);
+        calls.enter();
         let other = {
-            let gate = Arc::clone(&gate);
+            let (gate, calls) = (Arc::clone(&gate), gate.calls(1));
             thread::spawn(move || {
-                gate.enter();
+                calls.enter();
+                // Itself for certain, and the other one unless that has left.
+                let counted = gate.active();
+                assert!((1..=2).contains(&counted), "{counted}");
                 let retries = gate.try_retry(|calls| calls / 2);
                 if retries {
                     gate.retry_ended();
                 }
-                gate.leave(false);
-                retries
+                calls.leave();
+                (counted, retries)
             })
         };
-        // The other call sees itself and perhaps this one: a slot, unless this one has left.
-        gate.leave(false);
-        other.join().unwrap();
+        calls.leave();
+        let (counted, retries) = other.join().unwrap();
+        // Who has been seen to leave is never seen again.
+        assert!(counted == 2 || !retries);
         assert_eq!((gate.active(), gate.retries()), (0, 0));
+    });
+}
+
+#[test]
+fn a_call_that_ends_on_another_thread_leaves_where_it_has_entered() {
+    loom::model(|| {
+        let gate = Arc::new(Concurrency::new());
+        let calls = gate.calls(0);
+        calls.enter();
+        let other = thread::spawn(move || calls.leave());
+        gate.calls(1).enter();
+        // Never less than the call of this thread, never more than there are.
+        assert!((1..=2).contains(&gate.active()));
+        other.join().unwrap();
+        assert_eq!(gate.active(), 1);
     });
 }
 

@@ -8,14 +8,27 @@ use super::{Concurrency, History};
 #[test]
 fn a_slot_is_taken_only_while_one_is_free() {
     let gate = Concurrency::new();
-    gate.enter();
+    gate.calls(0).enter();
     assert!(gate.try_retry(|calls| calls));
     assert!(!gate.try_retry(|calls| calls));
     gate.retry_ended();
     assert!(gate.try_retry(|calls| calls));
     gate.retry_ended();
-    gate.leave(false);
+    gate.calls(0).leave();
     assert_eq!((gate.active(), gate.retries()), (0, 0));
+}
+
+#[test]
+fn calls_are_counted_by_slot_and_added_up() {
+    let gate = Concurrency::new();
+    for slot in 0..40 {
+        gate.calls(slot).enter();
+    }
+    assert_eq!(gate.active(), 40);
+    for slot in 0..40 {
+        gate.calls(slot).leave();
+    }
+    assert_eq!(gate.active(), 0);
 }
 
 #[test]
@@ -65,16 +78,17 @@ fn never_more_retries_at_once_than_allowed_with_eight_threads() {
     let gate = Concurrency::new();
     let start = Barrier::new(THREADS);
     thread::scope(|scope| {
-        for _ in 0..THREADS {
-            scope.spawn(|| {
+        for slot in 0..THREADS {
+            let (gate, start, calls) = (&gate, &start, gate.calls(slot / 2));
+            scope.spawn(move || {
                 start.wait();
                 for _ in 0..20_000 {
-                    gate.enter();
-                    if gate.try_retry(|_| 3) {
+                    calls.enter();
+                    if gate.try_retry(|calls| calls.min(3)) {
                         assert!(gate.retries() <= 3);
                         gate.retry_ended();
                     }
-                    gate.leave(false);
+                    calls.leave();
                 }
             });
         }
