@@ -4,7 +4,7 @@ use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use buttress_core::BoxError;
+use buttress_core::{BoxError, Failure};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
@@ -14,8 +14,9 @@ pin_project! {
     /// The body of an answer of [`StreamTimeout`](crate::StreamTimeout).
     ///
     /// Everything is forwarded as it is: data, trailers, the end and the size. The inner body is asked
-    /// first; only where it makes its reader wait does anybody look at the time. Once a limit has elapsed
-    /// the inner body is dropped, there is one error, and then `None` for ever.
+    /// first; only where it makes its reader wait does anybody look at the time, and with every 256th frame,
+    /// for `total`, unless that is the last. Once a limit has elapsed the inner body is dropped, there is one
+    /// error, and then `None` for ever.
     ///
     /// # Errors
     /// Those of the inner body, as they are; and a [`Failure`](buttress_core::Failure) around
@@ -50,16 +51,24 @@ impl<B> StreamTimeoutBody<B> {
         self.end(Some(failure.into()))
     }
 
-    /// There is a frame, and yet a limit may have elapsed. The last frame is handed on all the same.
+    /// There is a frame, but the call may take too long all the same. The last frame is handed on anyway.
     #[cold]
-    fn check(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<BoxError>
+    fn overrun(self: Pin<&mut Self>) -> Option<Failure>
     where
         B: Body,
     {
-        if self.inner.as_ref().is_none_or(Body::is_end_stream) {
-            return Poll::Pending;
+        let this = self.project();
+        let is_last = this
+            .inner
+            .as_ref()
+            .get_ref()
+            .as_ref()
+            .is_none_or(Body::is_end_stream);
+        if is_last {
+            None
+        } else {
+            this.stopwatch.overrun()
         }
-        self.project().stopwatch.check(cx).map(Into::into)
     }
 
     /// What stood inside goes first: that is what cancels the upstream.
@@ -103,8 +112,8 @@ where
         if let Poll::Ready(Some(Ok(frame))) = &polled {
             if let Some(data) = frame.data_ref() {
                 if this.stopwatch.data(data) {
-                    if let Poll::Ready(error) = self.as_mut().check(cx) {
-                        return self.end(Some(error));
+                    if let Some(failure) = self.as_mut().overrun() {
+                        return self.end(Some(failure.into()));
                     }
                 }
             }

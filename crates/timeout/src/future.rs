@@ -5,14 +5,13 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use buttress_core::{BoxError, Deadline};
+use buttress_core::BoxError;
 use http::{Response, StatusCode};
 use http_body::Body;
 use pin_project_lite::pin_project;
 
 use crate::body::StreamTimeoutBody;
-use crate::layer::Settings;
-use crate::progress::Progress;
+use crate::progress::Content;
 use crate::stopwatch::Stopwatch;
 
 pin_project! {
@@ -31,28 +30,26 @@ pin_project! {
         // `None` once a limit has elapsed.
         #[pin]
         inner: Option<F>,
-        settings: Settings,
-        deadline: Option<Deadline>,
-        is_tunnel: bool,
-        // Begins with the first wait; the body takes it along.
+        // The body takes it along.
         stopwatch: Option<Stopwatch>,
+        content: Content,
+        is_tunnel: bool,
     }
 }
 
 impl<F> ResponseFuture<F> {
     #[inline]
-    pub(crate) fn new(
+    pub(crate) const fn new(
         inner: F,
-        settings: Settings,
-        deadline: Option<Deadline>,
+        stopwatch: Stopwatch,
+        content: Content,
         is_tunnel: bool,
     ) -> Self {
         Self {
             inner: Some(inner),
-            settings,
-            deadline,
+            stopwatch: Some(stopwatch),
+            content,
             is_tunnel,
-            stopwatch: None,
         }
     }
 }
@@ -68,29 +65,29 @@ where
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
-        let begin = || Stopwatch::new(&this.settings.limits, *this.deadline);
         let inner = this.inner.as_mut().as_pin_mut().expect(POLLED_AGAIN);
         let answer = match inner.poll(cx) {
             Poll::Ready(Ok(answer)) => answer,
             Poll::Ready(Err(error)) => return Poll::Ready(Err(error.into())),
             Poll::Pending => {
-                let failure = ready!(this.stopwatch.get_or_insert_with(begin).wait(cx));
+                let stopwatch = this.stopwatch.as_mut().expect(POLLED_AGAIN);
+                let failure = ready!(stopwatch.wait(cx));
                 // Whoever keeps a future that is done keeps no call.
                 this.inner.set(None);
                 return Poll::Ready(Err(failure.into()));
             }
         };
-        let (head, body) = answer.into_parts();
-        let is_tunnel = *this.is_tunnel || head.status == StatusCode::SWITCHING_PROTOCOLS;
+        let is_tunnel = *this.is_tunnel || answer.status() == StatusCode::SWITCHING_PROTOCOLS;
         let stopwatch = if is_tunnel {
             Stopwatch::off()
         } else {
-            let progress = Progress::new(this.settings, &head.headers);
-            let stopwatch = this.stopwatch.take().unwrap_or_else(begin);
+            let progress = this.content.progress(answer.headers());
+            let stopwatch = this.stopwatch.take().expect(POLLED_AGAIN);
             stopwatch.of_body(progress)
         };
-        let body = StreamTimeoutBody::new(body, stopwatch);
-        Poll::Ready(Ok(Response::from_parts(head, body)))
+        Poll::Ready(Ok(
+            answer.map(|body| StreamTimeoutBody::new(body, stopwatch))
+        ))
     }
 }
 
@@ -98,8 +95,6 @@ const POLLED_AGAIN: &str = "a future is not polled again after it has given its 
 
 impl<F> fmt::Debug for ResponseFuture<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ResponseFuture")
-            .field("settings", &self.settings)
-            .finish_non_exhaustive()
+        f.debug_struct("ResponseFuture").finish_non_exhaustive()
     }
 }

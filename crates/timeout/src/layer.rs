@@ -12,8 +12,8 @@ use crate::service::StreamTimeout;
 /// Ends calls and streams that wait for too long.
 ///
 /// What happens, in order: the call goes out. Whenever it has to wait, for its head or for the next frame
-/// of its body, a timer is there; where nothing waits there is none. What has arrived is always handed on
-/// before anybody looks at the time. A limit that has elapsed ends the call with an error, or the body with
+/// of its body, a timer is there; where nothing waits there is none. What has arrived is handed on before
+/// anybody looks at the time, up to 256 frames of it. A limit that has elapsed ends the call with an error, or the body with
 /// an error and then `None`, and what stood inside is dropped at once, which cancels the upstream's work.
 ///
 /// ```text
@@ -113,7 +113,8 @@ impl StreamTimeoutLayer {
     /// How long the whole call may take, to the end of its body. Default: 600 s.
     ///
     /// It also ends what the other limits leave alone: a stream whose reader is away for long. A reader
-    /// that comes back gets the frames that have arrived, and then the error.
+    /// that comes back gets what has arrived, up to 256 frames of it, and then the error. So does that of a
+    /// stream which always has more; of one that has never made anybody wait it counts from the 256th frame.
     #[must_use]
     pub fn total(mut self, limit: impl Into<Option<Duration>>) -> Self {
         self.settings.limits.total = or_off(limit);

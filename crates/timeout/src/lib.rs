@@ -41,13 +41,12 @@
 //!
 //! None is ever early. `first_frame` and `total` are exact to the millisecond of tokio's timers; `idle` and
 //! `progress` may be a quarter of their length late, since a frame leaves no more than a mark. All of them
-//! are looked at only where the stream waits: what has arrived comes first, however late it is, and a
-//! stream that never waits is never cut.
+//! are looked at where the stream waits: what has arrived comes first, however late it is. A stream that
+//! never waits can only meet `total`: that is looked at with every 256th frame, too.
 //!
 //! A slow reader is no stall. The silence begins anew where somebody waits again after a pause, unless he
 //! was back within a quarter of the limit, or 20 ms if that is more. So a reader that comes by once an hour never sees `idle` elapse;
-//! it is `total` that ends his stream, once he has had what is there and would have to wait. Where there is
-//! always more, the deadline of a call ends it, and of these limits none.
+//! it is `total` that ends his stream, once he has had what is there, or 256 frames of it at most.
 //!
 //! # Differences from others
 //!
@@ -63,11 +62,11 @@
 //!
 //! # What it costs
 //!
-//! A call that never waits: no allocation, no timer, no clock. One that does: a timer, which is one
-//! allocation per call, and a second one with `progress`. A frame leaves a mark. A wait looks whether it
-//! is the same task that waits, and whether the timer has rung. Each quarter of `idle` or `progress` in
-//! which the stream waits costs one clock read and one move of the timer. A timed body is 136 bytes larger
-//! than what stands inside of it, and its timer is another 120 on the heap.
+//! A call that never waits: no allocation, no timer, and a clock read for 256 frames. One that does: a
+//! timer, which is one allocation per call, and a second one with `progress`. A frame leaves a mark. A wait
+//! looks whether it is the same task that waits, and whether the timer has rung. Each quarter of `idle` or
+//! `progress` in which the stream waits costs one clock read and one move of the timer. A timed body is 136
+//! bytes larger than what stands inside of it, and its timer is another 120 on the heap.
 //!
 //! With `progress`, the beginnings of the lines of an event stream are looked at, until there is some
 //! content; then none until the timer rings again.

@@ -1,13 +1,13 @@
 //! Whether a body gets on, or only lives.
 
 use std::io::IoSlice;
+use std::time::Duration;
 
 use buttress_timer::Quiet;
 use bytes::Buf;
 use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 
-use crate::layer::Settings;
 use crate::limits::OFF;
 use crate::scan::Scan;
 
@@ -18,19 +18,31 @@ pub(crate) struct Progress {
     scan: Option<Scan>,
 }
 
-impl Progress {
+/// How content is told from signs of life, and how long there may be none.
+#[derive(Clone, Copy)]
+pub(crate) struct Content {
+    limit: Duration,
+    pings: &'static [&'static str],
+}
+
+impl Content {
+    pub(crate) const fn new(limit: Duration, pings: &'static [&'static str]) -> Self {
+        Self { limit, pings }
+    }
+
     /// For a body with this head; `None` if nobody asks. One allocation.
     #[inline]
-    pub(crate) fn new(settings: &Settings, headers: &HeaderMap) -> Option<Box<Self>> {
-        let limit = settings.limits.progress;
-        (limit != OFF).then(|| {
-            Box::new(Self {
-                quiet: Quiet::new(limit),
-                scan: is_event_stream(headers).then(|| Scan::new(settings.pings)),
+    pub(crate) fn progress(&self, headers: &HeaderMap) -> Option<Box<Progress>> {
+        (self.limit != OFF).then(|| {
+            Box::new(Progress {
+                quiet: Quiet::new(self.limit),
+                scan: is_event_stream(headers).then(|| Scan::new(self.pings)),
             })
         })
     }
+}
 
+impl Progress {
     pub(crate) const fn quiet(&self) -> &Quiet {
         &self.quiet
     }

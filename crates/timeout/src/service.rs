@@ -11,6 +11,8 @@ use crate::body::StreamTimeoutBody;
 use crate::future::ResponseFuture;
 use crate::layer::Settings;
 use crate::limits::StreamLimits;
+use crate::progress::Content;
+use crate::stopwatch::Stopwatch;
 
 /// Ends calls and streams that wait for too long; made by
 /// [`StreamTimeoutLayer`](crate::StreamTimeoutLayer).
@@ -78,15 +80,18 @@ where
 
     #[inline]
     fn call(&mut self, request: Request<Q>) -> Self::Future {
-        let mut settings = self.settings;
+        let Settings { mut limits, pings } = self.settings;
         let mut deadline = None;
-        if !request.extensions().is_empty() {
-            if let Some(own) = request.extensions().get::<StreamLimits>() {
-                settings.limits = settings.limits.overridden(own);
+        let extensions = request.extensions();
+        if !extensions.is_empty() {
+            if let Some(own) = extensions.get::<StreamLimits>() {
+                limits = limits.overridden(own);
             }
-            deadline = request.extensions().get::<Deadline>().copied();
+            deadline = extensions.get::<Deadline>().copied();
         }
+        let stopwatch = Stopwatch::new(&limits, deadline);
+        let content = Content::new(limits.progress, pings);
         let is_tunnel = request.method() == Method::CONNECT;
-        ResponseFuture::new(self.inner.call(request), settings, deadline, is_tunnel)
+        ResponseFuture::new(self.inner.call(request), stopwatch, content, is_tunnel)
     }
 }

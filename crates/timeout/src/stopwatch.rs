@@ -30,8 +30,8 @@ pub(crate) struct Stopwatch {
     /// When something outside ends the call anyway.
     enforced: Option<Instant>,
     alarm: Alarm,
-    /// How many frames may still come before the limits are checked, although nobody waits.
-    unseen: u8,
+    /// How many have come, and over again.
+    frames: u8,
 }
 
 /// What is waited for.
@@ -59,7 +59,7 @@ impl Stopwatch {
             progress: None,
             enforced: enforced.map(|deadline| Instant::from_std(deadline.instant())),
             alarm: Alarm::new(),
-            unseen: CHECK_EVERY,
+            frames: 0,
         }
     }
 
@@ -76,7 +76,8 @@ impl Stopwatch {
         self
     }
 
-    /// Data has come. Says whether it is time to [check](Self::check) the limits.
+    /// Data has come. Says whether to look if this is an [overrun](Self::overrun): with each 256th frame,
+    /// which is often enough for a stream that always has more, and gives a reader who was away what has come.
     #[inline]
     pub(crate) fn data(&mut self, data: &impl Buf) -> bool {
         if data.has_remaining() {
@@ -85,8 +86,8 @@ impl Stopwatch {
                 progress.data(data);
             }
         }
-        self.unseen = self.unseen.wrapping_sub(1);
-        self.unseen == 0
+        self.frames = self.frames.wrapping_add(1);
+        self.frames == 0
     }
 
     /// There is nothing to do but wait: for how long?
@@ -99,21 +100,26 @@ impl Stopwatch {
         self.ring(due, cx)
     }
 
-    /// A frame has come, as so many before it: is the time up all the same?
+    /// A frame has come, and many before it: has the whole call taken too long? Nobody need have waited, so
+    /// there may be no timer, nor a runtime to make one in.
     #[cold]
-    pub(crate) fn check(&mut self, cx: &mut Context<'_>) -> Poll<Failure> {
-        self.unseen = CHECK_EVERY;
-        self.wait(cx)
+    pub(crate) fn overrun(&mut self) -> Option<Failure> {
+        let now = Instant::now();
+        let end = self.start.get_or_insert(now).checked_add(self.total)?;
+        (end <= now && self.counts(end)).then(|| Self::fail(Limit::Total, self.total))
     }
 
     #[cold]
     fn begin(&mut self) {
         let has_first = self.idle.is_touched() || self.first_frame == OFF;
         let is_stream = self.stage == Stage::Body && has_first;
-        if self.start.is_some() && !is_stream {
+        if self.alarm.due().is_some() && !is_stream {
             return;
         }
-        let now = Instant::now();
+        let now = match self.start {
+            Some(start) if !is_stream => start,
+            _ => Instant::now(),
+        };
         self.start.get_or_insert(now);
         if is_stream {
             // ## Body => Stream
@@ -131,12 +137,16 @@ impl Stopwatch {
                 self.look(due, now);
             }
             if let Some((limit, length)) = self.elapsed(now) {
-                event::elapsed(limit, length);
-                return Poll::Ready(limit.failure(length));
+                return Poll::Ready(Self::fail(limit, length));
             }
             self.alarm.set(self.next(now));
             due = ready!(self.alarm.poll(cx));
         }
+    }
+
+    fn fail(limit: Limit, length: Duration) -> Failure {
+        event::elapsed(limit, length);
+        limit.failure(length)
     }
 
     /// Whether anything has come. Whoever waits comes when the alarm rings; who is that late was away,
@@ -198,10 +208,6 @@ impl Stopwatch {
         [Some(&mut self.idle), progress].into_iter().flatten()
     }
 }
-
-/// A stream that always has a frame never waits. Often enough for a reader who takes his time with each, and
-/// seldom enough to cost nothing.
-const CHECK_EVERY: u8 = 64;
 
 /// How late a task may be that never went away: timers are rounded up to a millisecond, and other tasks have
 /// their turn. Without it, short limits would begin anew at each look.
