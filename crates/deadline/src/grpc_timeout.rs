@@ -41,13 +41,13 @@ pub fn format(time: Duration) -> Option<HeaderValue> {
     if nanos == 0 {
         return None;
     }
-    let (letter, unit) = UNITS
-        .iter()
-        .find(|(_, unit)| nanos / unit <= MAX_NUMBER)
-        .unwrap_or(&HOURS);
-    let mut number = (nanos / unit).min(MAX_NUMBER);
+    let fits = |(letter, unit): &(u8, u128)| {
+        let number = u32::try_from(nanos / unit).ok()?;
+        (number <= MAX_NUMBER).then_some((*letter, number))
+    };
+    let (letter, mut number) = UNITS.iter().find_map(fits).unwrap_or((b'H', MAX_NUMBER));
     // From behind: the unit, then the digits.
-    let mut text = [*letter; MAX_DIGITS + 1];
+    let mut text = [letter; MAX_DIGITS + 1];
     let mut start = MAX_DIGITS;
     while number > 0 {
         start -= 1;
@@ -58,7 +58,7 @@ pub fn format(time: Duration) -> Option<HeaderValue> {
 }
 
 const MAX_DIGITS: usize = 8;
-const MAX_NUMBER: u128 = 99_999_999;
+const MAX_NUMBER: u32 = 99_999_999;
 
 /// Nanoseconds per unit, the most precise first.
 const UNITS: [(u8, u128); 6] = [
@@ -67,9 +67,8 @@ const UNITS: [(u8, u128); 6] = [
     (b'm', 1_000_000),
     (b'S', SECOND),
     (b'M', 60 * SECOND),
-    HOURS,
+    (b'H', 3_600 * SECOND),
 ];
-const HOURS: (u8, u128) = (b'H', 3_600 * SECOND);
 const SECOND: u128 = 1_000_000_000;
 
 fn from_nanos(nanos: u128) -> Duration {
