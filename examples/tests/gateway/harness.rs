@@ -206,9 +206,28 @@ impl Gateway {
         self.get("/healthz").await.status == StatusCode::OK
     }
 
+    /// What it has logged so far.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(&self.log.0).unwrap()
+    }
+
+    /// Waits until it has logged so many lines with these words.
+    pub(crate) async fn logs(&self, words: &str, times: usize) {
+        soon(async {
+            while self.log().matches(words).count() < times {
+                sleep(Duration::from_millis(5)).await;
+            }
+        })
+        .await;
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id().unwrap()
+    }
+
     /// Sends a signal by its name.
     pub(crate) async fn signal(&self, name: &str) {
-        let pid = self.child.id().unwrap().to_string();
+        let pid = self.pid().to_string();
         let sent = Command::new("kill").args(["-s", name, &pid]).status();
         assert!(sent.await.unwrap().success());
     }
