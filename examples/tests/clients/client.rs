@@ -50,6 +50,9 @@ const NODE: Runtime = Runtime {
 
 pub(crate) const OPENAI_PYTHON: Client =
     client("openai (python)", OPENAI, &PYTHON, "ask_openai.py");
+/// It asks again, with a key.
+pub(crate) const OPENAI_PYTHON_AGAIN: Client =
+    client("openai (python)", OPENAI, &PYTHON, "ask_openai_again.py");
 pub(crate) const ANTHROPIC_PYTHON: Client =
     client("anthropic (python)", ANTHROPIC, &PYTHON, "ask_anthropic.py");
 pub(crate) const HTTPX_SSE: Client =

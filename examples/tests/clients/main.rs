@@ -9,11 +9,13 @@
     reason = "in a test, what goes wrong may panic, in helpers too"
 )]
 
+mod again;
 mod anywhere;
 mod browser;
 mod client;
 mod control;
 mod curl;
+mod cutting;
 #[path = "../gateway/harness.rs"]
 #[allow(dead_code, reason = "it serves other tests too")]
 mod harness;
