@@ -13,13 +13,14 @@ use tower_layer::{Identity, Layer};
 /// Everything that a client of an LLM API needs around it, in its order.
 ///
 /// ```text
-/// TimeoutBudget → (Fallback) → Retry → BudgetShare → CircuitBreaker → Judge → StreamTimeout → client
+/// (IdempotencyKey) → TimeoutBudget → (Fallback) → Retry → BudgetShare → CircuitBreaker → Judge → StreamTimeout → client
 /// ```
 ///
 /// # Defaults
 ///
 /// | slot | holds | why |
 /// |---|---|---|
+/// | [`idempotency_key`](Self::idempotency_key) | nothing | no API of a profile promises to honour one |
 /// | [`timeout_budget`](Self::timeout_budget) | 600 s, or what the caller's deadline leaves | what the official SDKs wait |
 /// | [`fallback`](Self::fallback) | nothing | nobody but you knows who else could answer |
 /// | [`retry`](Self::retry) | [`RetryLayer::llm`] | three attempts, and no prompt billed twice |
@@ -75,24 +76,36 @@ use tower_layer::{Identity, Layer};
 ///
 /// The budget of a tier ends with that of the stack outside, which alone arms a timer.
 #[derive(Debug, Clone)]
-pub struct Outbound<R = RetryLayer<Profile>, B = CircuitBreakerLayer<Profile>, F = Identity> {
-    // A key that all attempts and tiers share is put on the request here, outermost.
-    timeout_budget: TimeoutBudgetLayer,
+pub struct Outbound<
+    R = RetryLayer<Profile>,
+    B = CircuitBreakerLayer<Profile>,
+    F = Identity,
+    K = Identity,
+> {
+    idempotency_key: K,
     fallback: F,
     retry: R,
-    budget_share: BudgetShareLayer,
     circuit_breaker: B,
+    fixed: Fixed,
+}
+
+/// The slots whose layers are always of the same type.
+#[derive(Debug, Clone)]
+struct Fixed {
+    timeout_budget: TimeoutBudgetLayer,
+    budget_share: BudgetShareLayer,
     judge: JudgeLayer,
     stream_timeout: StreamTimeoutLayer,
 }
 
-/// What [`Outbound`] makes of a client `S`; with three defaults its name is `OutboundService<S>`.
+/// What [`Outbound`] makes of a client `S`; with its defaults its name is `OutboundService<S>`.
 pub type OutboundService<
     S,
     R = RetryLayer<Profile>,
     B = CircuitBreakerLayer<Profile>,
     F = Identity,
-> = TimeoutBudget<<F as Layer<Retried<S, R, B>>>::Service>;
+    K = Identity,
+> = <K as Layer<TimeoutBudget<<F as Layer<Retried<S, R, B>>>::Service>>>::Service;
 
 type Retried<S, R, B> = <R as Layer<Attempt<S, B>>>::Service;
 type Attempt<S, B> = BudgetShare<<B as Layer<Judge<StreamTimeout<S>>>>::Service>;
@@ -101,13 +114,16 @@ type Attempt<S, B> = BudgetShare<<B as Layer<Judge<StreamTimeout<S>>>>::Service>
 #[must_use]
 pub fn outbound(profile: Profile) -> Outbound {
     Outbound {
-        timeout_budget: TimeoutBudgetLayer::new(Outbound::TOTAL),
+        idempotency_key: Identity::new(),
         fallback: Identity::new(),
         retry: RetryLayer::llm(profile),
-        budget_share: BudgetShareLayer::all(),
         circuit_breaker: CircuitBreakerLayer::http(profile),
-        judge: JudgeLayer::llm(profile),
-        stream_timeout: StreamTimeoutLayer::llm(profile),
+        fixed: Fixed {
+            timeout_budget: TimeoutBudgetLayer::new(Outbound::TOTAL),
+            budget_share: BudgetShareLayer::all(),
+            judge: JudgeLayer::llm(profile),
+            stream_timeout: StreamTimeoutLayer::llm(profile),
+        },
     }
 }
 
@@ -118,7 +134,7 @@ impl Outbound {
     pub const TOTAL: Duration = Duration::from_secs(600);
 }
 
-impl<R, F> Outbound<R, CircuitBreakerLayer<Profile>, F> {
+impl<R, F, K> Outbound<R, CircuitBreakerLayer<Profile>, F, K> {
     /// All calls carry the same credential, our own. Default: not known.
     ///
     /// Then it is the circuit's business what the upstream says of that credential: see
@@ -131,11 +147,29 @@ impl<R, F> Outbound<R, CircuitBreakerLayer<Profile>, F> {
     }
 }
 
-impl<R, B, F> Outbound<R, B, F> {
+impl<R, B, F, K> Outbound<R, B, F, K> {
+    /// Gives each call a key that all attempts and tiers share: an
+    /// [`IdempotencyKeyLayer`](crate::idempotency::IdempotencyKeyLayer). Default: nothing.
+    ///
+    /// A key is a promise in the upstream's name: the retry takes a `POST` that has one for a request that may be sent
+    /// again, even after a time-out or a reset that leaves open what became of it. An upstream that ignores keys then
+    /// does it twice. So this is for one that is known to honour them, such as another gateway with an
+    /// [`IdempotencyLayer`](crate::idempotency::IdempotencyLayer). A caller's own key is passed on without it.
+    #[must_use]
+    pub fn idempotency_key<K2>(self, layer: K2) -> Outbound<R, B, F, K2> {
+        Outbound {
+            idempotency_key: layer,
+            fallback: self.fallback,
+            retry: self.retry,
+            circuit_breaker: self.circuit_breaker,
+            fixed: self.fixed,
+        }
+    }
+
     /// How long the call may take, all in all. Default: 600 s.
     #[must_use]
     pub fn timeout_budget(mut self, layer: TimeoutBudgetLayer) -> Self {
-        self.timeout_budget = layer;
+        self.fixed.timeout_budget = layer;
         self
     }
 
@@ -148,103 +182,70 @@ impl<R, B, F> Outbound<R, B, F> {
     /// Who else is asked: a [`FallbackLayer`](crate::fallback::FallbackLayer), whose tiers are stacks of their
     /// own. Default: nobody.
     #[must_use]
-    pub fn fallback<F2>(self, layer: F2) -> Outbound<R, B, F2> {
-        let Self {
-            timeout_budget,
-            fallback: _,
-            retry,
-            budget_share,
-            circuit_breaker,
-            judge,
-            stream_timeout,
-        } = self;
+    pub fn fallback<F2>(self, layer: F2) -> Outbound<R, B, F2, K> {
         Outbound {
-            timeout_budget,
+            idempotency_key: self.idempotency_key,
             fallback: layer,
-            retry,
-            budget_share,
-            circuit_breaker,
-            judge,
-            stream_timeout,
+            retry: self.retry,
+            circuit_breaker: self.circuit_breaker,
+            fixed: self.fixed,
         }
     }
 
     /// What is tried again. Default: [`RetryLayer::llm`].
     #[must_use]
-    pub fn retry<R2>(self, layer: R2) -> Outbound<R2, B, F> {
-        let Self {
-            timeout_budget,
-            fallback,
-            retry: _,
-            budget_share,
-            circuit_breaker,
-            judge,
-            stream_timeout,
-        } = self;
+    pub fn retry<R2>(self, layer: R2) -> Outbound<R2, B, F, K> {
         Outbound {
-            timeout_budget,
-            fallback,
+            idempotency_key: self.idempotency_key,
+            fallback: self.fallback,
             retry: layer,
-            budget_share,
-            circuit_breaker,
-            judge,
-            stream_timeout,
+            circuit_breaker: self.circuit_breaker,
+            fixed: self.fixed,
         }
     }
 
     /// Each call is one attempt.
     #[must_use]
-    pub fn without_retry(self) -> Outbound<Identity, B, F> {
+    pub fn without_retry(self) -> Outbound<Identity, B, F, K> {
         self.retry(Identity::new())
     }
 
     /// How much of the remaining time an attempt gets. Default: all.
     #[must_use]
     pub fn budget_share(mut self, layer: BudgetShareLayer) -> Self {
-        self.budget_share = layer;
+        self.fixed.budget_share = layer;
         self
     }
 
     /// When the upstream is left alone. Default: [`CircuitBreakerLayer::http`] with one circuit.
     #[must_use]
-    pub fn circuit_breaker<B2>(self, layer: B2) -> Outbound<R, B2, F> {
-        let Self {
-            timeout_budget,
-            fallback,
-            retry,
-            budget_share,
-            circuit_breaker: _,
-            judge,
-            stream_timeout,
-        } = self;
+    pub fn circuit_breaker<B2>(self, layer: B2) -> Outbound<R, B2, F, K> {
         Outbound {
-            timeout_budget,
-            fallback,
-            retry,
-            budget_share,
+            idempotency_key: self.idempotency_key,
+            fallback: self.fallback,
+            retry: self.retry,
             circuit_breaker: layer,
-            judge,
-            stream_timeout,
+            fixed: self.fixed,
         }
     }
 
     /// The upstream is called whatever its state.
     #[must_use]
-    pub fn without_circuit_breaker(self) -> Outbound<R, Identity, F> {
+    pub fn without_circuit_breaker(self) -> Outbound<R, Identity, F, K> {
         self.circuit_breaker(Identity::new())
     }
 
     /// What is read of an answer before it is handed on. Default: [`JudgeLayer::llm`].
     #[must_use]
     pub fn judge(mut self, layer: JudgeLayer) -> Self {
-        self.judge = layer;
+        self.fixed.judge = layer;
         self
     }
 
     /// The limits of one attempt. Default: [`StreamTimeoutLayer::llm`].
     #[must_use]
     pub fn stream_timeout(mut self, layer: StreamTimeoutLayer) -> Self {
-        self.stream_timeout = layer;
+        self.fixed.stream_timeout = layer;
         self
     }
 
@@ -256,18 +257,21 @@ impl<R, B, F> Outbound<R, B, F> {
     }
 }
 
-impl<S, R, B, F> Layer<S> for Outbound<R, B, F>
+impl<S, R, B, F, K> Layer<S> for Outbound<R, B, F, K>
 where
     B: Layer<Judge<StreamTimeout<S>>>,
     R: Layer<Attempt<S, B>>,
     F: Layer<Retried<S, R, B>>,
+    K: Layer<TimeoutBudget<F::Service>>,
 {
-    type Service = OutboundService<S, R, B, F>;
+    type Service = OutboundService<S, R, B, F, K>;
 
     fn layer(&self, client: S) -> Self::Service {
-        let judged = self.judge.layer(self.stream_timeout.layer(client));
-        let attempt = self.budget_share.layer(self.circuit_breaker.layer(judged));
+        let fixed = &self.fixed;
+        let judged = fixed.judge.layer(fixed.stream_timeout.layer(client));
+        let attempt = fixed.budget_share.layer(self.circuit_breaker.layer(judged));
         let tier = self.retry.layer(attempt);
-        self.timeout_budget.layer(self.fallback.layer(tier))
+        let call = fixed.timeout_budget.layer(self.fallback.layer(tier));
+        self.idempotency_key.layer(call)
     }
 }

@@ -1,6 +1,8 @@
 //! The stacks as they come: what they make of a client and of a handler. Time is paused.
 #![allow(clippy::unwrap_used, reason = "helpers of tests may panic, too")]
 
+mod idempotency;
+
 use std::convert::Infallible;
 use std::time::Duration;
 
@@ -11,6 +13,7 @@ use buttress::classify::Profile;
 use buttress::core::{BoxError, Deadline};
 use buttress::deadline::{BudgetShareLayer, TimeoutBudgetLayer};
 use buttress::fallback::{FallbackLayer, Http, ServedBy, Tier};
+use buttress::idempotency::{IdempotencyKeyLayer, IdempotencyKeys, IdempotencyLayer};
 use buttress::judge::JudgeLayer;
 use buttress::respond::RespondLayer;
 use buttress::retry::{RetryBudget, RetryLayer};
@@ -18,7 +21,7 @@ use buttress::stack::{InboundService, Outbound, OutboundService, inbound, outbou
 use buttress::timeout::StreamTimeoutLayer;
 use buttress_testkit::upstream::{Behaviour, Cut, Script, Upstream, UpstreamService};
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::{HeaderValue, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use tokio::time::{Instant, timeout};
 use tower::layer::util::Identity;
@@ -51,6 +54,15 @@ fn chat() -> Request<Full<Bytes>> {
         .unwrap()
 }
 
+/// One caller's, whose word it is that all with this key are one.
+fn keyed(key: &'static str) -> Request<Full<Bytes>> {
+    let mut request = chat();
+    let headers = request.headers_mut();
+    headers.insert("authorization", HeaderValue::from_static("Bearer me"));
+    headers.insert("idempotency-key", HeaderValue::from_static(key));
+    request
+}
+
 async fn send<S, B>(service: S, request: Request<Full<Bytes>>) -> Result<Response<Bytes>, BoxError>
 where
     S: Service<Request<Full<Bytes>>, Response = Response<B>, Error: Into<BoxError>>,
@@ -67,7 +79,9 @@ where
 struct Kept<H> {
     client: OutboundService<UpstreamService>,
     once: OutboundService<UpstreamService, Identity, Identity>,
-    door: InboundService<H>,
+    keyed: IdempotencyKeys<OutboundService<UpstreamService>>,
+    door: InboundService<UpstreamService>,
+    plain: InboundService<H, Identity, Identity, Identity>,
 }
 
 #[tokio::test(start_paused = true)]
@@ -81,12 +95,21 @@ async fn what_a_stack_makes_has_a_name() {
     let kept = Kept {
         client: outbound(OPENAI).layer(upstream.service()),
         once: once.layer(upstream.service()),
-        door: inbound().layer(handler),
+        keyed: outbound(OPENAI)
+            .idempotency_key(IdempotencyKeyLayer::new())
+            .layer(upstream.service()),
+        door: inbound().layer(upstream.service()),
+        plain: inbound()
+            .without_heartbeat()
+            .without_idempotency()
+            .layer(handler),
     };
     assert_shared(&kept);
     assert_eq!(send(kept.client, chat()).await.unwrap().status(), 200);
     assert_eq!(send(kept.once, chat()).await.unwrap().status(), 200);
+    assert_eq!(send(kept.keyed, chat()).await.unwrap().status(), 200);
     assert_eq!(send(kept.door, chat()).await.unwrap().status(), 200);
+    assert_eq!(send(kept.plain, chat()).await.unwrap().status(), 200);
 }
 
 #[tokio::test(start_paused = true)]
@@ -154,6 +177,13 @@ async fn what_is_off_does_nothing() {
     let answer = send(door.layer(handler.service()), chat()).await.unwrap();
     assert_eq!(answer.status(), 200);
     assert!(!answer.headers().contains_key("x-accel-buffering"));
+
+    let handler = well();
+    let door = inbound().without_idempotency().layer(handler.service());
+    for _ in 0..2 {
+        send(door.clone(), keyed("k")).await.unwrap();
+    }
+    assert_eq!(handler.counts().calls, 2);
 }
 
 #[tokio::test(start_paused = true)]
@@ -161,6 +191,7 @@ async fn every_slot_takes_its_layer() {
     let upstream = well();
     let by_caller = |request: &Request<_>| CircuitKey::credential(request);
     let stack = outbound(OPENAI)
+        .idempotency_key(IdempotencyKeyLayer::new())
         .timeout_budget(TimeoutBudgetLayer::new(SECOND * 9))
         .retry(RetryLayer::llm(OPENAI))
         .budget_share(BudgetShareLayer::all().announce(true))
@@ -170,9 +201,21 @@ async fn every_slot_takes_its_layer() {
     let door = inbound()
         .respond(RespondLayer::new().after_retries(true))
         .timeout_budget(TimeoutBudgetLayer::new(SECOND * 5))
+        .idempotency(IdempotencyLayer::new(OPENAI).required(true))
         .layer(stack.layer(upstream.service()));
-    send(door, chat()).await.unwrap();
-    assert_eq!(upstream.calls()[0].headers[EXPECTED], "5000");
+    assert_eq!(send(door.clone(), chat()).await.unwrap().status(), 400);
+    send(door.clone(), keyed("k")).await.unwrap();
+    send(door, keyed("k")).await.unwrap();
+    let calls = upstream.calls();
+    assert_eq!(calls.len(), 1);
+    assert_eq!(
+        calls[0].headers[EXPECTED], "9000",
+        "the client's, and not one caller's"
+    );
+    assert_eq!(
+        calls[0].headers["idempotency-key"], "k",
+        "the caller's own key"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -279,4 +322,6 @@ fn the_defaults_are_those_of_the_docs() {
     let door = format!("{:?}", inbound());
     let budget = format!("timeout_budget: {:?}", TimeoutBudgetLayer::new(total));
     assert!(door.contains(&budget), "{door}");
+    let idempotency = format!("idempotency: {:?}", IdempotencyLayer::new(OPENAI));
+    assert!(door.contains(&idempotency), "{door}");
 }
