@@ -33,12 +33,31 @@ def ask(channel, kind, method):
     }
 
 
+RETRIES = {
+    "methodConfig": [
+        {
+            "name": [{}],
+            "retryPolicy": {
+                "maxAttempts": 3,
+                "initialBackoff": "0.01s",
+                "maxBackoff": "0.01s",
+                "backoffMultiplier": 1,
+                "retryableStatusCodes": ["UNAVAILABLE"],
+            },
+        }
+    ]
+}
+
+
 def main():
     address, *calls = sys.argv[1:]
-    # Told to wait for a moment, it would try again by itself.
-    with grpc.insecure_channel(address, options=[("grpc.enable_retries", 0)]) as channel:
-        for call in calls:
-            kind, method = call.split(":")
+    for call in calls:
+        kind, method = call.split(":")
+        # Told to wait for a moment, it would try again by itself.
+        options = [("grpc.enable_retries", 0)]
+        if kind == "persistent":
+            options = [("grpc.service_config", json.dumps(RETRIES))]
+        with grpc.insecure_channel(address, options=options) as channel:
             print(json.dumps(ask(channel, kind, method)), flush=True)
 
 

@@ -85,3 +85,21 @@ async fn p21_a_grpc_client_hears_of_deadlines_and_refusals_in_its_own_words() {
     let millis: u64 = left["messages"][0].as_str().unwrap().parse().unwrap();
     assert!((50_000..=60_000).contains(&millis), "{left}");
 }
+
+#[tokio::test]
+async fn what_our_retries_have_given_up_on_a_grpc_client_does_not_try_again() {
+    let Some(reports) = ask(&["persistent:Busy", "persistent:BusyAlone"]).await else {
+        return;
+    };
+    let [behind_retries, alone] = &reports[..] else {
+        panic!("{reports:?}");
+    };
+    // Three attempts in either case, by us or by the library, and not three times three.
+    for report in &reports {
+        assert_eq!(report["code"], "UNAVAILABLE", "{report}");
+        assert_eq!(report["details"], "call 3", "{report}");
+    }
+    let pushback = "grpc-retry-pushback-ms";
+    assert_eq!(behind_retries["trailers"][pushback], "-1");
+    assert!(alone["trailers"].get(pushback).is_none());
+}

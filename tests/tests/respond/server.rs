@@ -1,11 +1,15 @@
 //! A server behind the layers of a door, over HTTP/1.1 and HTTP/2.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
-use buttress::core::{BoxError, Deadline, Failure, Outcome};
+use buttress::classify::Profile;
+use buttress::core::{Backoff, BoxError, Deadline, Failure, Outcome};
 use buttress::deadline::{Budget, TimeoutBudgetLayer, current};
 use buttress::respond::RespondLayer;
+use buttress::retry::{RetryLayer, RetryOverride};
 use buttress_testkit::body::{ScriptedBody, Step};
 use http::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -26,11 +30,15 @@ pub(crate) async fn start() -> (SocketAddr, JoinSet<()>) {
     tasks.spawn(async move {
         loop {
             let (tcp, _) = listener.accept().await.unwrap();
+            let calls = Arc::new(AtomicUsize::new(0));
             let stack = ServiceBuilder::new()
-                .layer(RespondLayer::new())
-                .map_request(patience)
+                .layer(RespondLayer::new().after_retries(true))
+                .map_request(overrides)
                 .layer(TimeoutBudgetLayer::new(TOTAL))
-                .service(service_fn(answer));
+                .layer(retries())
+                .service(service_fn(move |request| {
+                    answer(calls.fetch_add(1, Relaxed) + 1, request)
+                }));
             tokio::spawn(async move {
                 let builder = auto::Builder::new(TokioExecutor::new());
                 let stack = TowerToHyperService::new(stack);
@@ -42,17 +50,29 @@ pub(crate) async fn start() -> (SocketAddr, JoinSet<()>) {
     (addr, tasks)
 }
 
-/// One of the paths has more time than the rest.
-fn patience<B>(mut request: Request<B>) -> Request<B> {
-    if request.uri().path() == "/test/Left" {
-        request
-            .extensions_mut()
-            .insert(Budget(Duration::from_secs(60)));
+/// Three attempts at whatever is answered with a failure, one at once after another.
+fn retries() -> RetryLayer<Profile> {
+    RetryLayer::http(Profile::GRPC)
+        .retry_answered(true)
+        .backoff(Backoff::constant(Duration::ZERO))
+        .min_attempt(Duration::ZERO)
+}
+
+/// One of the paths has more time than the rest, and another one has no retries.
+fn overrides<B>(mut request: Request<B>) -> Request<B> {
+    let path = request.uri().path().to_owned();
+    let extensions = request.extensions_mut();
+    if path == "/test/Left" {
+        extensions.insert(Budget(Duration::from_secs(60)));
+    }
+    if path == "/test/BusyAlone" {
+        extensions.insert(RetryOverride::never());
     }
     request
 }
 
-async fn answer<B>(request: Request<B>) -> Result<Response<ScriptedBody>, BoxError> {
+/// Answers the call of that number on this connection.
+async fn answer<B>(number: usize, request: Request<B>) -> Result<Response<ScriptedBody>, BoxError> {
     let content_type = request.headers().get("content-type").cloned();
     let steps = match request.uri().path() {
         "/test/Never" => std::future::pending().await,
@@ -67,6 +87,13 @@ async fn answer<B>(request: Request<B>) -> Result<Response<ScriptedBody>, BoxErr
             let left = current().map(|deadline: Deadline| deadline.remaining(now).as_millis());
             let left = left.map_or_else(String::new, |left| left.to_string());
             vec![message(&left), Step::trailer("grpc-status", "0")]
+        }
+        "/test/Busy" | "/test/BusyAlone" => {
+            let busy = Response::builder()
+                .header("content-type", "application/grpc")
+                .header("grpc-status", "14")
+                .header("grpc-message", format!("call {number}"));
+            return Ok(busy.body(ScriptedBody::new([]))?);
         }
         _ => {
             let open = Outcome::CIRCUIT_OPEN.after(Duration::from_millis(1_500));
