@@ -25,7 +25,7 @@ pub fn cases() -> Vec<Case> {
     let mut cases = start("ready", false, [650.0, 3.0]);
     // The timer, once for both.
     cases.extend(start("inner pending once", true, [650.0 + 720.0, 4.0]));
-    cases.extend(read());
+    cases.extend(inherit());
     cases
 }
 
@@ -76,7 +76,7 @@ fn start(
             Bench::service_on(runtime, both, Http::request)
         }),
         row("an extension, by hand", Role::Peer, |runtime, inner| {
-            Bench::service_on(runtime, Tells(inner), Http::request)
+            Bench::service_on(runtime, ByHand(inner, tell), Http::request)
         }),
         row(
             "buttress, budget",
@@ -99,7 +99,7 @@ fn start(
 }
 
 /// A call has a deadline already, which somebody outside enforces.
-fn read() -> Vec<Case> {
+fn inherit() -> Vec<Case> {
     let row = |name, role, build: fn(Arc<Runtime>, Inner<Http>) -> Bench| Case {
         group: group("one is there already"),
         name,
@@ -112,7 +112,7 @@ fn read() -> Vec<Case> {
             Bench::service_on(runtime, inner, with_deadline)
         }),
         row("buttress, read", target(90.0, 0.0), |runtime, inner| {
-            Bench::service_on(runtime, Reads(inner), with_deadline)
+            Bench::service_on(runtime, ByHand(inner, read), with_deadline)
         }),
         row(
             "buttress, share of all that remains",
@@ -132,37 +132,27 @@ fn with_deadline() -> <Http as Shape>::Request {
     request
 }
 
-/// A layer that asks how much time is left, as those do that are about to wait.
+/// A layer that does one thing with each request.
 #[derive(Debug, Clone)]
-struct Reads(Inner<Http>);
-
-/// What any budget does at the least: reads the clock, and tells the request.
-#[derive(Debug, Clone)]
-struct Tells(Inner<Http>);
+struct ByHand<F>(Inner<Http>, F);
 
 type Call = <Http as Shape>::Request;
 
-impl Service<Call> for Reads {
-    type Response = <Http as Shape>::Response;
-    type Error = Broken;
-    type Future = Answering<Http>;
-
-    #[inline]
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Broken>> {
-        Service::<Call>::poll_ready(&mut self.0, cx)
-    }
-
-    #[inline]
-    fn call(&mut self, request: Call) -> Answering<Http> {
-        if let Some(deadline) = request.extensions().get::<Deadline>() {
-            let left = deadline.remaining(Instant::now().into_std());
-            assert!(!left.is_zero(), "it is a minute away");
-        }
-        self.0.call(request)
+/// What those ask that are about to wait.
+fn read(request: &mut Call) {
+    if let Some(deadline) = request.extensions().get::<Deadline>() {
+        let left = deadline.remaining(Instant::now().into_std());
+        assert!(!left.is_zero(), "it is a minute away");
     }
 }
 
-impl Service<Call> for Tells {
+/// What any budget does at the least: reads the clock, and tells the request.
+fn tell(request: &mut Call) {
+    let deadline = Deadline::after(Instant::now().into_std(), LIMIT);
+    request.extensions_mut().insert(deadline);
+}
+
+impl<F: Fn(&mut Call)> Service<Call> for ByHand<F> {
     type Response = <Http as Shape>::Response;
     type Error = Broken;
     type Future = Answering<Http>;
@@ -174,8 +164,7 @@ impl Service<Call> for Tells {
 
     #[inline]
     fn call(&mut self, mut request: Call) -> Answering<Http> {
-        let deadline = Deadline::after(Instant::now().into_std(), LIMIT);
-        request.extensions_mut().insert(deadline);
+        (self.1)(&mut request);
         self.0.call(request)
     }
 }
