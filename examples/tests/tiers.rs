@@ -25,6 +25,7 @@ fn each_order_is_read_by_the_first_who_can() {
             "large",
             "large",
             "small (degraded)",
+            "small (degraded)",
             "rules (degraded)",
             "human (degraded)",
             "large",
@@ -33,6 +34,10 @@ fn each_order_is_read_by_the_first_who_can() {
     );
     assert!(
         said.contains("calls      large 1, small 3; large: billing; small: overloaded"),
+        "{said}"
+    );
+    assert!(
+        said.contains("large: share_timeout\n  served by  small (degraded), after 12000 ms"),
         "{said}"
     );
     assert!(

@@ -1,6 +1,6 @@
 //! What befalls the two models.
 
-use buttress_testkit::upstream::{Behaviour, Script, Upstream};
+use buttress_testkit::upstream::{Behaviour, Cut, Script, Upstream};
 
 /// How both models are, and an order that comes in.
 #[derive(Clone, Copy)]
@@ -16,6 +16,7 @@ enum Mood {
     Well,
     OverloadedOnce,
     Overloaded,
+    Stalls,
     Unpaid,
     CannotRead,
 }
@@ -24,7 +25,7 @@ enum Mood {
 const PLAIN: &str = "2 espresso, 1 croissant, table 4";
 const CHATTY: &str = "the usual for the lady by the window";
 
-pub(crate) const WEATHERS: [Weather; 6] = [
+pub(crate) const WEATHERS: [Weather; 7] = [
     weather("all is well", CHATTY, Mood::Well, Mood::Well),
     weather(
         "overloaded for a moment: a retry helps",
@@ -36,6 +37,12 @@ pub(crate) const WEATHERS: [Weather; 6] = [
         "overloaded for long: the smaller model",
         CHATTY,
         Mood::Overloaded,
+        Mood::Well,
+    ),
+    weather(
+        "the large one says nothing: the smaller model, while there is time",
+        CHATTY,
+        Mood::Stalls,
         Mood::Well,
     ),
     weather(
@@ -85,6 +92,7 @@ impl Mood {
             Self::Well => Script::always(read),
             Self::OverloadedOnce => Script::sequence([Behaviour::overloaded()]).then(read),
             Self::Overloaded => Script::always(Behaviour::overloaded()),
+            Self::Stalls => Script::always(read.cut_before_head(Cut::Stall)),
             Self::Unpaid => Script::always(Behaviour::out_of_quota()),
             Self::CannotRead => Script::always(Behaviour::status(400)),
         })
