@@ -300,6 +300,79 @@ async fn the_deadline_of_the_call_holds_for_all_tiers() {
     );
 }
 
+#[tokio::test(start_paused = true)]
+async fn whoever_stalls_leaves_time_for_the_others_and_whoever_has_begun_keeps_it() {
+    let seconds = Duration::from_secs;
+    let stalls = || Behaviour::well().cut_before_head(Cut::Stall);
+    let behind = async |a: Behaviour, share: BudgetShareLayer| {
+        let upstreams = [a, stalls(), Behaviour::well()].map(always);
+        let [a, b, c] = upstreams.each_ref().map(|upstream| {
+            ServiceBuilder::new()
+                .layer(RetryLayer::llm(Profile::OPENAI))
+                .layer(share)
+                .layer(JudgeLayer::llm(Profile::OPENAI))
+                .service(upstream.service())
+        });
+        let service = ServiceBuilder::new()
+            .layer(TimeoutBudgetLayer::new(seconds(30)))
+            .layer(
+                FallbackLayer::<_, Http<_, _>>::http(Profile::OPENAI)
+                    .tier(Tier::upstream("b", b, Profile::OPENAI))
+                    .tier(Tier::upstream("c", c, Profile::OPENAI)),
+            )
+            .service(a);
+        let start = Instant::now();
+        let answer = service.oneshot(chat(true)).await;
+        let whole = match answer {
+            Ok(answer) => answer.into_body().collect().await,
+            Err(error) => Err(error),
+        };
+        let whole = whole.map(http_body_util::Collected::to_bytes);
+        let calls = upstreams.map(|upstream| upstream.counts().calls);
+        (whole, calls, start.elapsed())
+    };
+    let share = BudgetShareLayer::all().attempt_share(Ratio::percent(40));
+
+    // 12 s, then two fifths of the 18 s that are left.
+    let (whole, calls, took) = behind(stalls(), share).await;
+    assert!(whole.unwrap().ends_with(b"data: [DONE]\n\n"));
+    assert_eq!((calls, took), ([1, 1, 1], Duration::from_millis(19_200)));
+
+    // 21 events, one a second.
+    let slow = Behaviour::well().chunk_delay(seconds(1));
+    let (whole, calls, took) = behind(slow, share).await;
+    assert!(whole.unwrap().ends_with(b"data: [DONE]\n\n"));
+    assert_eq!(calls, [1, 0, 0]);
+    assert!(took > seconds(20), "{took:?}");
+
+    // Without shares the first has all of it.
+    let (whole, calls, took) = behind(stalls(), BudgetShareLayer::all()).await;
+    assert!(whole.is_err());
+    assert_eq!((calls, took), ([1, 0, 0], seconds(30)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_budget_that_a_tier_has_for_itself_is_not_the_calls() {
+    let stalls = || always(Behaviour::well().cut_before_head(Cut::Stall));
+    let own = TimeoutBudgetLayer::new(Duration::from_secs(5));
+    let (a, b, c) = (stalls(), stalls(), well());
+    let service = FallbackLayer::<_, Http<_, _>>::http(Profile::OPENAI)
+        .tier(Tier::upstream("b", own.layer(b.service()), Profile::OPENAI))
+        .tier(Tier::upstream("c", own.layer(c.service()), Profile::OPENAI))
+        .layer(own.layer(a.service()));
+    for total in [None, Some(Duration::from_secs(20))] {
+        let start = Instant::now();
+        let mut request = chat(true);
+        if let Some(total) = total {
+            let deadline = Deadline::after(start.into_std(), total);
+            request.extensions_mut().insert(deadline);
+        }
+        let response = send(service.clone(), request).await;
+        assert_eq!(by(&response).name(), "c");
+        assert_eq!(start.elapsed(), Duration::from_secs(10));
+    }
+}
+
 /// Never answers, fails late, fails at once.
 const FAULTS: [fn() -> Behaviour; 3] = [
     || Behaviour::status(500).head_delay(Duration::from_secs(3_600)),
