@@ -64,6 +64,18 @@
 //! retries inside one budget, and a judge innermost in each tier: it is what turns a stream that dies before its
 //! first content into a failure that can still be mended.
 //!
+//! # Who stalls
+//!
+//! An upstream that is down often says nothing at all, and whoever waits for it to the end of the call has no time
+//! left for others. So give each tier but the last a share of what remains, of the time until its first content:
+//! `BudgetShareLayer::all().attempt_share(Ratio::percent(40))` inside of its retries, where the stack above has it.
+//! What has begun by then keeps all the time of the call; a share of the whole (`fraction`) would cut long answers
+//! short. Of 30 s two that stall then take 12 s and 7.2 s, and leave 10.8 s to the third: `examples/tiers` shows it. A
+//! time-out of any layer does, too, if it is shorter than the [deadline]; a budget that a tier has for itself is
+//! not taken for the call's.
+//!
+//! [deadline]: buttress_core::Deadline
+//!
 //! # What it costs
 //!
 //! A call that the primary serves: the clone of the request (of HTTP its head, and one allocation for the record
