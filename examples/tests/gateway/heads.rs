@@ -47,6 +47,20 @@ async fn the_upstreams_authority_comes_from_the_flag_alone() {
 }
 
 #[tokio::test]
+async fn no_path_climbs_out_of_a_base_path() {
+    let scene = scene(Script::well(), &[]).await;
+    let host = host_of(&scene.gateway, &scene.upstream).await;
+    let gateway = Gateway::before(format!("http://{host}/tenant-1"), &[]).await;
+    let calls = scene.upstream.counts().calls;
+    for target in ["/../tenant-2", "/a/%2E%2e/..%2ftenant-2"] {
+        let request = format!("GET {target} HTTP/1.1\r\nhost: x\r\n\r\n");
+        let answer = gateway.raw(request).await;
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{target}: {answer}");
+    }
+    assert_eq!(scene.upstream.counts().calls, calls);
+}
+
+#[tokio::test]
 async fn a_base_path_stands_before_every_path() {
     let scene = scene(Script::well(), &[]).await;
     let base = format!(

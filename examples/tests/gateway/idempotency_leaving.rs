@@ -109,6 +109,16 @@ async fn a_client_that_runs_out_of_time_finds_the_answer_when_it_asks_again() {
 }
 
 #[tokio::test]
+async fn no_call_takes_longer_than_the_budget_though_it_is_shared() {
+    let (upstream, gateway) = start(&["--budget", "300ms"]).await;
+    assert_eq!(ask(&gateway).await.status.as_u16(), 504);
+    gateway.logs("released", 1).await;
+    upstream.pass(2 * PIECES); // the first call may not have noticed yet
+    is_whole(&ask(&gateway).await, &upstream);
+    assert_eq!(upstream.calls(), 2);
+}
+
+#[tokio::test]
 async fn a_gateway_that_is_told_to_stop_finishes_what_nobody_waits_for() {
     let (upstream, gateway) = start(&[]).await;
     let client = begin(&gateway).await;
