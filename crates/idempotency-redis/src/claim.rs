@@ -16,14 +16,15 @@ use crate::store::RedisStore;
 impl RedisStore {
     pub(crate) async fn claim_now(self, call: CallId, lease: Duration) -> Claim {
         let names = self.names(&call);
-        match self.within(self.claim_within(&names, call, lease)).await {
+        match self.claim_or_fail(&names, call, lease).await {
             Ok(claim) => claim,
             Err(error) if self.settings.fails_closed => Claim::Refused(error.into()),
             Err(error) => Claim::Unkept(error.reason()),
         }
     }
 
-    async fn claim_within(
+    /// Every question has the whole of the patience: a long answer is not given up because the line is slow.
+    async fn claim_or_fail(
         &self,
         names: &Names,
         call: CallId,
@@ -33,14 +34,14 @@ impl RedisStore {
         let claim = names.claim(token, lease);
         let mut is_second = false;
         loop {
-            let found = Found::read(self.ask(&claim, WhileDown::Fail).await?);
-            let unreadable = match found {
+            let found = Found::read(self.within(self.ask(&claim, WhileDown::Fail)).await?);
+            let (unreadable, size) = match found {
                 Found::Ours => return Ok(Claim::Run(Lease::new(call, token))),
                 Found::InFlight => return Ok(Claim::InFlight),
-                Found::Unreadable { token } => token,
+                Found::Unreadable { token } => (token, 0),
                 Found::Finished(finished) => match self.read(names, &finished).await? {
                     Some(answer) => return Ok(Claim::Finished(Arc::new(answer))),
-                    None => finished.token,
+                    None => (finished.token, finished.size.min(self.settings.max_bytes)),
                 },
             };
             event::unreadable(&call);
@@ -48,7 +49,11 @@ impl RedisStore {
                 return Err(StoreUnavailable::unreadable());
             }
             let discard = names.release(&unreadable);
-            let _: i64 = self.ask(&discard, WhileDown::Fail).await?;
+            let _: i64 = self.within(self.ask(&discard, WhileDown::Fail)).await?;
+            if size > PIECE {
+                let unlink = names.unlink(&unreadable, size);
+                let _: i64 = self.within(self.ask(&unlink, WhileDown::Fail)).await?;
+            }
             is_second = true;
         }
     }
@@ -65,7 +70,8 @@ impl RedisStore {
         }
         let mut whole = BytesMut::from(&**front);
         for number in 1..size.div_ceil(PIECE) {
-            let piece: Vec<u8> = self.ask(&names.get(token, number), WhileDown::Fail).await?;
+            let get = names.get(token, number);
+            let piece: Vec<u8> = self.within(self.ask(&get, WhileDown::Fail)).await?;
             if piece.is_empty() {
                 return Ok(None);
             }

@@ -6,10 +6,14 @@ use std::time::Duration;
 
 use redis::RedisError;
 
+use crate::link::is_of_the_command;
+
 /// What was given is not the URL of a Redis server.
+///
+/// It holds nothing of the URL, in which a password may stand.
 #[derive(Debug, Clone)]
 pub struct InvalidUrl {
-    source: RedisError,
+    why: String,
 }
 
 /// Redis could not be asked, or what it said is of no use.
@@ -30,8 +34,11 @@ enum Why {
 }
 
 impl InvalidUrl {
-    pub(crate) const fn new(source: RedisError) -> Self {
-        Self { source }
+    /// What the client says further may repeat a part of the URL.
+    pub(crate) fn new(error: &RedisError) -> Self {
+        Self {
+            why: error.category().to_owned(),
+        }
     }
 }
 
@@ -55,6 +62,11 @@ impl StoreUnavailable {
         Self { why: Why::NoToken }
     }
 
+    /// The server has understood, and has said no.
+    pub(crate) fn is_refusal(&self) -> bool {
+        matches!(&self.why, Why::Failed(error) if is_of_the_command(error))
+    }
+
     /// For a log: why a call is made without the store.
     pub(crate) const fn reason(&self) -> &'static str {
         match self.why {
@@ -74,7 +86,7 @@ impl From<RedisError> for StoreUnavailable {
 
 impl fmt::Display for InvalidUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("not the URL of a Redis server")
+        write!(f, "not the URL of a Redis server: {}", self.why)
     }
 }
 
@@ -89,11 +101,7 @@ impl fmt::Display for StoreUnavailable {
     }
 }
 
-impl Error for InvalidUrl {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        Some(&self.source)
-    }
-}
+impl Error for InvalidUrl {}
 
 impl Error for StoreUnavailable {
     fn source(&self) -> Option<&(dyn Error + 'static)> {

@@ -31,10 +31,7 @@ impl RedisStore {
             self.release_now(lease).await;
             return false;
         }
-        match self
-            .within(self.put(&names, lease.token(), &record, ttl))
-            .await
-        {
+        match self.put(&names, lease.token(), &record, ttl).await {
             Ok(is_kept) => {
                 if !is_kept {
                     event::fenced(lease.call());
@@ -43,6 +40,10 @@ impl RedisStore {
             }
             Err(error) => {
                 event::failed(lease.call(), "finish", &error);
+                // Otherwise it may be there all the same, and the lease runs out if it is not.
+                if error.is_refusal() {
+                    self.release_now(lease).await;
+                }
                 false
             }
         }
@@ -55,13 +56,18 @@ impl RedisStore {
         record: &[u8],
         ttl: Duration,
     ) -> Result<bool, StoreUnavailable> {
-        let moment = self.settings.patience.saturating_mul(2);
+        // Longer than all questions of one who writes or reads it.
+        let questions = u32::try_from(record.len().div_ceil(PIECE)).unwrap_or(u32::MAX);
+        let moment = self
+            .settings
+            .patience
+            .saturating_mul(questions.saturating_add(1));
         for (number, piece) in record.chunks(PIECE).enumerate().skip(1) {
             let put = names.put(token, number, piece, moment);
-            let () = self.ask(&put, WhileDown::Persist).await?;
+            let () = self.within(self.ask(&put, WhileDown::Persist)).await?;
         }
         let finish = names.finish(token, record, ttl, moment);
-        Ok(self.ask(&finish, WhileDown::Persist).await?)
+        self.within(self.ask(&finish, WhileDown::Persist)).await
     }
 
     pub(crate) async fn release_now(self, lease: Lease) {

@@ -172,13 +172,17 @@ impl Link {
 }
 
 /// Whether the server has understood the question and does not like it. If it cannot write it may be the wrong server
-/// by now, and it is looked for again.
-fn is_of_the_command(error: &RedisError) -> bool {
-    use redis::ServerErrorKind::{ClusterDown, MasterDown, ReadOnly};
+/// by now, and it is looked for again; one that is busy, or is reading what it has written down, counts as down.
+pub(crate) fn is_of_the_command(error: &RedisError) -> bool {
+    use redis::ServerErrorKind::{BusyLoading, ClusterDown, MasterDown, ReadOnly, TryAgain};
 
     match error.kind() {
-        ErrorKind::Server(kind) => !matches!(kind, ReadOnly | MasterDown | ClusterDown),
-        ErrorKind::Extension | ErrorKind::UnexpectedReturnType => true,
+        ErrorKind::Server(kind) => !matches!(
+            kind,
+            ReadOnly | MasterDown | ClusterDown | BusyLoading | TryAgain
+        ),
+        ErrorKind::Extension => error.code() != Some("BUSY"),
+        ErrorKind::UnexpectedReturnType => true,
         _ => false,
     }
 }

@@ -114,6 +114,13 @@ impl Names {
             .take()
     }
 
+    /// Lets go of the pieces behind the first of an answer of that size.
+    pub(crate) fn unlink(&self, token: &[u8], size: usize) -> Cmd {
+        let pieces = 1..size.div_ceil(PIECE);
+        let names: Vec<String> = pieces.map(|number| self.piece(token, number)).collect();
+        cmd("UNLINK").arg(names).take()
+    }
+
     fn script(&self, script: &str, token: &[u8]) -> Cmd {
         cmd("EVAL")
             .arg(script)

@@ -22,11 +22,12 @@ use crate::script::Names;
 /// # When Redis is down
 /// By default the store [fails open](Self::fail_open): calls are made as if there were no store, and a duplicate on
 /// another process is made, too. One that [fails closed](Self::fail_closed) has them refused with
-/// [`StoreUnavailable`], and the inner service is not called. Either way nobody waits longer than
-/// [`patience`](Self::patience), and once the server is known to be down nobody waits at all; every 200 ms one call
+/// [`StoreUnavailable`], and the inner service is not called. Either way no call waits longer than
+/// [`patience`](Self::patience) for it, and once the server is known to be down none waits at all; every 200 ms one
 /// finds out whether it is back.
 ///
-/// Calls that are under way go on. Their answers are kept if the server is back when they end.
+/// Calls that are under way go on. The end of their answers waits for the server, so that they are kept if it is back
+/// within the patience.
 ///
 /// # Defaults
 ///
@@ -69,7 +70,7 @@ impl RedisStore {
     /// # Errors
     /// [`InvalidUrl`] if it is none, or one of a kind that the client was built without.
     pub fn new(url: &str) -> Result<Self, InvalidUrl> {
-        let client = Client::open(url).map_err(InvalidUrl::new)?;
+        let client = Client::open(url).map_err(|error| InvalidUrl::new(&error))?;
         Ok(Self {
             link: Arc::new(Link::new(client)),
             settings: Settings {
@@ -81,7 +82,8 @@ impl RedisStore {
         })
     }
 
-    /// What the names of all keys begin with: who shares it shares the answers. Default: `buttress:`.
+    /// What the names of all keys begin with: who shares it shares the answers. Default: `buttress:`. In a cluster, one
+    /// without braces: what they hold would decide where a call is kept, apart from its pieces.
     #[must_use]
     pub fn prefix(mut self, prefix: &str) -> Self {
         self.settings.prefix = Arc::from(prefix);
@@ -89,7 +91,7 @@ impl RedisStore {
     }
 
     /// How long any one question may take, connecting and repeating included. Default: 2 s. Connecting may take half
-    /// of it, and so may one answer of the server.
+    /// of it, and so may one answer of the server. Each half a MiB of a long answer is a question of its own.
     #[must_use]
     pub const fn patience(mut self, patience: Duration) -> Self {
         self.settings.patience = patience;
@@ -136,7 +138,7 @@ impl RedisStore {
         command: &Cmd,
         while_down: WhileDown,
     ) -> Result<T, RedisError> {
-        let limit = self.settings.patience / 2;
+        let limit = (self.settings.patience / 2).min(LONGEST);
         self.link.ask(command, limit, while_down).await
     }
 
@@ -183,6 +185,9 @@ impl fmt::Debug for RedisStore {
             .finish_non_exhaustive()
     }
 }
+
+/// A year: what comes of it can be added to any moment.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 const PATIENCE: Duration = Duration::from_secs(2);
 const MAX_BYTES: usize = 32 << 20;

@@ -147,6 +147,7 @@ async fn an_answer_that_lacks_a_piece_is_none() {
     let closed = claim(&server.store().fail_closed()).await;
     assert!(matches!(closed, Claim::Refused(_)), "{closed:?}");
     granted(claim(&store).await);
+    assert_eq!(server.keys().await, [KEY], "the other pieces are let go of");
 }
 
 #[tokio::test]

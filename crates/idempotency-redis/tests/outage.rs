@@ -12,6 +12,8 @@ use std::time::Duration;
 
 use buttress_idempotency::{Claim, IdempotencyStore, Lease};
 use buttress_idempotency_redis::{RedisStore, StoreUnavailable};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, sleep};
 
 use kit::{CALL, LONG, Server, answer, claim, finished, free_port, granted, in_flight, lease};
@@ -65,6 +67,7 @@ fn what_is_no_url_is_refused_and_not_repeated() {
         "http://localhost/",
         "redis://:secret@[/",
         "redis://h/secret",
+        "redis://h/?protocol=secret",
     ] {
         let error = RedisStore::new(url).unwrap_err();
         let shown = format!("{error} {error:?} {:?}", error.source());
@@ -259,6 +262,105 @@ async fn an_answer_waits_a_little_for_a_server_that_restarts() {
     server.restart().await;
     assert!(finishing.await.unwrap());
     assert_eq!(finished(claim(&server.store()).await), "patient");
+}
+
+#[tokio::test]
+async fn an_answer_waits_a_little_for_a_server_that_is_busy() {
+    let Some(server) = Server::with(&["--busy-reply-threshold", "1"]).await else {
+        return;
+    };
+    let store = server.store().patience(LONG);
+    let lease = lease(&store, LONG).await;
+    let mut connection = server.connect().await;
+    let busy = tokio::spawn(async move {
+        let mut endless = redis::cmd("EVAL");
+        endless.arg("while true do end").arg(0);
+        endless.query_async::<()>(&mut connection).await
+    });
+    sleep(Duration::from_millis(50)).await;
+    let finishing = {
+        let store = store.clone();
+        tokio::spawn(async move { store.finish(lease, answer("patient"), LONG).await })
+    };
+    sleep(Duration::from_millis(50)).await;
+    assert!(!finishing.is_finished());
+    let () = server.say(&[b"SCRIPT", b"KILL"]).await;
+    assert!(busy.await.unwrap().is_err());
+    assert!(finishing.await.unwrap());
+    assert_eq!(finished(claim(&store).await), "patient");
+}
+
+#[tokio::test]
+async fn a_server_that_refuses_an_answer_gives_its_call_back() {
+    let Some(server) = Server::start().await else {
+        return;
+    };
+    let store = server.store();
+    let lease = lease(&store, LONG).await;
+    let limit = async |bytes: &[u8]| {
+        let () = server.say(&[b"CONFIG", b"SET", b"maxmemory", bytes]).await;
+    };
+    limit(b"1").await;
+    assert!(!store.finish(lease, answer("a"), LONG).await);
+    limit(b"0").await;
+    granted(claim(&store).await);
+}
+
+#[tokio::test]
+async fn a_patience_beyond_all_measure_is_no_panic() {
+    let store = nowhere().patience(Duration::MAX);
+    for _ in 0..2 {
+        unkept(&claim(&store).await);
+        sleep(Duration::from_millis(250)).await; // until it is looked for again
+    }
+}
+
+/// Passes on what the server says at four megabytes a second.
+async fn slow_line(to: String) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("redis://{}/", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let mut server = TcpStream::connect(&to).await.unwrap();
+            tokio::spawn(async move {
+                let (mut asks, mut hears) = client.split();
+                let (mut says, mut is_told) = server.split();
+                let mut piece = vec![0; 64 << 10];
+                let slowly = async {
+                    while let Ok(len @ 1..) = says.read(&mut piece).await {
+                        sleep(Duration::from_micros(len as u64 / 4)).await;
+                        hears.write_all(&piece[..len]).await.unwrap();
+                    }
+                };
+                tokio::join!(slowly, tokio::io::copy(&mut asks, &mut is_told))
+            });
+        }
+    });
+    url
+}
+
+#[tokio::test]
+async fn an_answer_that_takes_long_to_read_is_read() {
+    let Some(server) = Server::start().await else {
+        return;
+    };
+    let first = lease(&server.store(), LONG).await;
+    assert!(
+        server
+            .store()
+            .finish(first, answer(vec![7; 8 << 20]), LONG)
+            .await
+    );
+    let url = slow_line(server.url().replace("redis://", "").replace('/', "")).await;
+    let store = RedisStore::new(&url)
+        .unwrap()
+        .patience(Duration::from_millis(1500));
+    let from = Instant::now();
+    assert_eq!(finished(claim(&store).await).len(), 8 << 20);
+    assert!(
+        from.elapsed() > Duration::from_millis(1500),
+        "as slow as it was to be"
+    );
 }
 
 #[tokio::test]
