@@ -78,6 +78,9 @@ impl Share {
     /// Gives so much of it back.
     pub(crate) fn shrink(&mut self, bytes: usize) {
         let bytes = bytes.min(self.bytes);
+        if bytes == 0 {
+            return; // and leave the count to the others
+        }
         self.bytes -= bytes;
         self.pool.shared.used.fetch_sub(bytes, Ordering::Relaxed);
     }

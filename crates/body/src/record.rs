@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use http::HeaderMap;
+use http_body::Frame;
 
 use crate::pool::{ReplayPool, Share};
 
@@ -16,7 +17,8 @@ use crate::pool::{ReplayPool, Share};
 #[derive(Debug)]
 pub(crate) struct Record {
     chunks: Chunks,
-    trailers: Option<HeaderMap>,
+    /// Boxed, since hardly any body has them.
+    trailers: Option<Box<HeaderMap>>,
     /// How many of `chunks` the reader has had.
     read: usize,
     trailers_read: bool,
@@ -58,6 +60,7 @@ impl Record {
     }
 
     /// Whether the reader has had everything that is recorded.
+    #[inline]
     pub(crate) fn is_read(&self) -> bool {
         self.read == self.chunks.len() && (self.trailers_read || self.trailers.is_none())
     }
@@ -66,8 +69,19 @@ impl Record {
         self.unread_bytes
     }
 
-    /// The next recorded chunk that the reader has not had.
-    pub(crate) fn next_chunk(&mut self) -> Option<Bytes> {
+    /// What the reader has still to have of it: the chunks, then the trailers.
+    #[inline]
+    pub(crate) fn next_frame(&mut self) -> Option<Frame<Bytes>> {
+        if self.is_read() {
+            return None;
+        }
+        match self.next_chunk() {
+            Some(chunk) => Some(Frame::data(chunk)),
+            None => self.next_trailers().map(Frame::trailers),
+        }
+    }
+
+    fn next_chunk(&mut self) -> Option<Bytes> {
         let chunk = self.chunks.get_mut(self.read)?;
         let chunk = if self.keeping {
             chunk.clone()
@@ -80,18 +94,13 @@ impl Record {
         Some(chunk)
     }
 
-    /// The recorded trailers, if the reader has had everything before them but not these.
-    pub(crate) fn next_trailers(&mut self) -> Option<HeaderMap> {
-        if self.trailers_read {
-            return None;
-        }
-        let trailers = if self.keeping {
-            self.trailers.clone()
+    fn next_trailers(&mut self) -> Option<HeaderMap> {
+        self.trailers_read = true;
+        if self.keeping {
+            self.trailers.as_deref().cloned()
         } else {
-            self.trailers.take()
-        };
-        self.trailers_read = trailers.is_some();
-        trailers
+            self.trailers.take().map(|trailers| *trailers)
+        }
     }
 
     /// Records a chunk that the reader has just been given.
@@ -120,7 +129,7 @@ impl Record {
         let fields = trailers.iter();
         let weight = fields.map(|(name, value)| name.as_str().len() + value.len() + MIN_CHUNK);
         if self.grow(weight.sum()) {
-            self.trailers = Some(trailers.clone());
+            self.trailers = Some(Box::new(trailers.clone()));
             self.trailers_read = true;
         } else {
             self.give_up();
@@ -141,18 +150,16 @@ impl Record {
             return;
         }
         self.keeping = false;
-        let read = self.chunks.forget(self.read);
-        if self.read == self.chunks.len() {
+        if self.is_read() {
             self.chunks = Chunks::default();
             self.read = 0;
-        }
-        if self.trailers_read {
             self.trailers = None;
+            self.share.shrink(self.share.bytes());
+        } else {
+            // What the reader has still to have stays on the bill until it has it.
+            let read = self.chunks.forget(self.read);
+            self.share.shrink(read);
         }
-        // What the reader has still to have stays on the bill until it has it.
-        let all_read = self.is_read();
-        self.share
-            .shrink(if all_read { self.share.bytes() } else { read });
     }
 }
 

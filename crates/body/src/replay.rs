@@ -120,7 +120,10 @@ impl<B: Body> Replay<B> {
 
 impl<B> Drop for Replay<B> {
     fn drop(&mut self) {
-        lock(&self.shared).record.give_up();
+        // Without an attempt the record goes with the keeper.
+        if Arc::strong_count(&self.shared) > 1 {
+            lock(&self.shared).record.give_up();
+        }
     }
 }
 
@@ -267,11 +270,8 @@ where
 
     /// What is recorded and unread, then what the source gives.
     fn next_frame(&mut self, cx: &mut Context<'_>) -> PollFrame {
-        if let Some(chunk) = self.record.next_chunk() {
-            return Poll::Ready(Some(Ok(Frame::data(chunk))));
-        }
-        if let Some(trailers) = self.record.next_trailers() {
-            return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
+        if let Some(frame) = self.record.next_frame() {
+            return Poll::Ready(Some(Ok(frame)));
         }
         let Some(source) = &mut self.source else {
             return Poll::Ready(None);

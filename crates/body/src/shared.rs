@@ -24,7 +24,7 @@ pub use self::reader::{Finish, SharedBody};
 /// [joins](Self::join) gets everything. Once the body is longer than that, its beginning is let go of: nobody
 /// joins any more, and the fastest reader may be `max_bytes` ahead of the slowest. Then it waits, for as
 /// long as the [`Patience`] lasts; whoever has held it back and is then still more than half of `max_bytes`
-/// behind ends with [`FellBehind`], and the others go on.
+/// behind ends with [`FellBehind`], and the others go on. A slow reader who holds nobody back is only waited for.
 ///
 /// Nobody is spawned: the inner body is polled by whichever reader comes first after it has woken them. There
 /// are two polls per frame, however many readers there are.

@@ -60,8 +60,8 @@ impl<B> Run<B> {
     }
 
     pub(super) fn read(&self, reader: usize) -> Read {
-        let (read, made_room) = self.tape().read(reader);
-        if made_room {
+        let (read, is_due) = self.tape().read(reader);
+        if is_due {
             self.bell.ring(None);
         }
         read
@@ -140,9 +140,14 @@ where
     /// Puts what comes next on the tape. Returns whether that was the end.
     fn ask(&mut self, tape: &Mutex<Tape>, cx: &mut Context<'_>) -> Poll<bool> {
         let tape = || tape.lock().unwrap_or_else(PoisonError::into_inner);
-        let room = tape().room();
+        let (room, is_waited_for) = {
+            let tape = tape();
+            (tape.room(), tape.is_waited_for())
+        };
         match room {
             Room::Ample => self.patience = None,
+            // Nobody is held back: whoever gets that far rings.
+            Room::None if !is_waited_for => self.patience = None,
             Room::None if self.patience.is_none() => {
                 tape().warn_laggards();
                 self.patience = Some((self.be_patient)());

@@ -113,7 +113,8 @@ impl Tape {
         was_full && self.room() != Room::None
     }
 
-    /// What `reader` gets, and whether that made room where there was none.
+    /// What `reader` gets, and whether the source is to be asked again: there is room where there was none, or one waits
+    /// for it now.
     pub(crate) fn read(&mut self, reader: usize) -> (Read, bool) {
         let Some(at) = self.readers.get_mut(reader) else {
             return (Read::Nothing, false);
@@ -130,12 +131,14 @@ impl Tape {
         at.next += 1;
         at.had += weight(&chunk) as u64;
         let was_full = self.room() == Room::None;
+        let is_at_front = next + 1 == self.next();
         self.step_off(next);
-        (Read::Chunk(chunk), was_full && self.room() != Room::None)
+        let has_room = self.room() != Room::None;
+        (Read::Chunk(chunk), was_full && (has_room || is_at_front))
     }
 
     fn read_end(&mut self, reader: usize) -> Read {
-        let end = self.first + self.chunks.len() as u64;
+        let end = self.next();
         match (self.readers.get_mut(reader), &self.trailers, &self.ending) {
             // One more than the chunks: it has had the trailers.
             (Some(at), Some(trailers), _) if at.next == end => {
@@ -149,7 +152,7 @@ impl Tape {
 
     /// Whether `reader` has had all that there will be.
     pub(crate) fn is_read(&self, reader: usize) -> bool {
-        let end = self.first + self.chunks.len() as u64 + u64::from(self.trailers.is_some());
+        let end = self.next() + u64::from(self.trailers.is_some());
         let at = self.readers.get(reader);
         matches!(self.ending, Some(Ending::Complete))
             && at.is_some_and(|at| at.next == end && !at.has_fallen_behind)
@@ -207,6 +210,13 @@ impl Tape {
         }
     }
 
+    /// Whether somebody has had all that there is, and would have more.
+    pub(crate) fn is_waited_for(&self) -> bool {
+        self.readers
+            .iter()
+            .any(|(_, reader)| reader.next == self.next())
+    }
+
     /// Notes who holds the others back: all that are more than half of the window behind.
     pub(crate) fn warn_laggards(&mut self) {
         for (_, reader) in &mut self.readers {
@@ -228,6 +238,11 @@ impl Tape {
         self.roll();
     }
 
+    /// The number of the chunk that comes next.
+    fn next(&self) -> u64 {
+        self.first + self.chunks.len() as u64
+    }
+
     /// A reader has moved on from the chunk of that number.
     fn step_off(&mut self, next: u64) {
         if next == self.first {
@@ -241,7 +256,7 @@ impl Tape {
         if !self.is_rolling || self.at_first > 0 {
             return;
         }
-        let end = self.first + self.chunks.len() as u64;
+        let end = self.next();
         let readers = || self.readers.iter().map(|(_, reader)| reader.next);
         let slowest = readers().min().unwrap_or(end).min(end);
         while self.first < slowest {
