@@ -7,11 +7,11 @@ use buttress_core::BoxError;
 
 use crate::served::{Tried, Tries};
 
-/// Nobody could serve the call, and the last that was asked gave no answer at all.
+/// Nobody could serve the call, and the last whose failure [goes outward](crate::FallbackLayer) gave no answer at
+/// all.
 ///
-/// Holds the outcome of everybody who was asked or passed over, 16 at most; its source is the error of the
-/// last that was asked. It comes in a [`Failure`], whose outcome is that of the last, with the shortest wait
-/// that any of them named.
+/// Holds the outcome of everybody who was asked or passed over, 16 at most; its source is the error of that last
+/// one. It comes in a [`Failure`], whose outcome is that one's, with the shortest wait that any of them named.
 ///
 /// [`Failure`]: buttress_core::Failure
 #[derive(Debug)]

@@ -11,18 +11,23 @@
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
 //! // … or hyper, or reqwest, each with retries and a circuit breaker of its own.
-//! let large = service_fn(|_: Request<_>| async { Response::builder().status(529).body(Full::<Bytes>::default()) });
+//! let large = service_fn(|_: Request<_>| async { Response::builder().status(503).body(Full::<Bytes>::default()) });
 //! let small = service_fn(|_: Request<_>| async { Response::builder().body(Full::<Bytes>::from("Yes.")) });
 //!
 //! let small = Tier::upstream("small", small, Profile::MISTRAL)
-//!     .rewrite(Rewrite::new().model(Profile::MISTRAL, "ministral-8b").bearer("its-own-key")?)
+//!     .rewrite(
+//!         Rewrite::new()
+//!             .base("https://api.mistral.ai")?
+//!             .model(Profile::MISTRAL, "ministral-8b")
+//!             .bearer("its-own-key")?,
+//!     )
 //!     .degraded(true);
-//! let client = FallbackLayer::http(Profile::ANTHROPIC)
+//! let client = FallbackLayer::http(Profile::OPENAI)
 //!     .tier(small)
 //!     .answer("sorry", |_head, _why| Some(Response::new("Please ask again later.".into())))
 //!     .layer(large);
 //!
-//! let prompt = Request::post("/v1/messages").body(Full::<Bytes>::from(r#"{"model": "large"}"#))?;
+//! let prompt = Request::post("/v1/chat/completions").body(Full::<Bytes>::from(r#"{"model": "large"}"#))?;
 //! let answer = client.oneshot(prompt).await?;
 //! let by: &ServedBy = answer.extensions().get().ok_or("the primary served it")?;
 //! assert_eq!((by.name(), by.is_degraded()), ("small", true));

@@ -59,6 +59,9 @@ use crate::hop_by_hop;
 /// Out of the query goes what one of the words in its name gives away (`key`, `token`, `sig`, `session`, …), and all
 /// of a presigned URL's; so does a user before the host. A credential in the path or in the body is not seen.
 ///
+/// The tier's own goes wherever the request goes. Say the [base](Self::base), unless the service knows for itself
+/// where that is: a client that asks the request would take it to whomever the caller has named.
+///
 /// # What it costs
 /// Nothing on a call that the primary serves. A model that stands in the body makes the tier wait for the whole
 /// of it, and copies it once: what is held for that is not part of the

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use ::http::header::{HeaderName, HeaderValue, RETRY_AFTER, UPGRADE};
 use ::http::request::Parts;
-use ::http::{HeaderMap, Method, Request, Response, StatusCode, Version};
+use ::http::{HeaderMap, Method, Request, Response, Version};
 use buttress_body::{Replay as Keeper, ReplayBody, ReplayPool};
-use buttress_core::{BoxError, Deadline, Outcome};
+use buttress_core::{BoxError, Deadline, Kind, Outcome};
 use http_body::Body;
 
 use super::{Accept, Facts, Traffic};
@@ -221,12 +221,9 @@ where
     fn all_failed(&self, response: &mut Self::Response, outcome: Outcome, by: ServedBy) {
         self.say_who(response, &by);
         // Whoever is told to wait wants to know how long, even if it was another tier that said so.
-        let asks_to_wait = [
-            StatusCode::TOO_MANY_REQUESTS,
-            StatusCode::SERVICE_UNAVAILABLE,
-        ];
+        let asks_to_wait = matches!(outcome.kind, Kind::Throttled | Kind::Overloaded);
         if let Some(wait) = outcome.retry_after.filter(|wait| !wait.is_zero()) {
-            if asks_to_wait.contains(&response.status()) {
+            if asks_to_wait {
                 if let Ok(entry) = response.headers_mut().try_entry(RETRY_AFTER) {
                     let wait = HeaderValue::from(whole_seconds(wait));
                     let _its_own = entry.or_try_insert(wait);

@@ -89,6 +89,12 @@ async fn f37_whoever_is_told_to_wait_is_told_how_long() {
     let outcome: &Outcome = response.extensions().get().unwrap();
     assert_eq!(outcome.retry_after, Some(Duration::from_millis(2_500)));
 
+    // One of its own that says so by another number.
+    let c = upstream([Behaviour::status(529)]);
+    let layer = self::layer().tier(tier("b", &b)).tier(tier("c", &c));
+    let response = send(&layer, &a, chat()).await.unwrap();
+    assert_eq!(response.headers()["retry-after"], "3");
+
     let c = upstream([Behaviour::well().cut_before_head(Cut::Reset)]);
     let layer = self::layer().tier(tier("b", &b)).tier(tier("c", &c));
     let error = send(&layer, &a, chat()).await.unwrap_err();
