@@ -255,6 +255,31 @@ async fn a_client_that_waits_two_seconds_has_its_answer_in_time_through_both_sta
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_primary_that_hangs_leaves_time_for_an_answer_of_our_own() {
+    let sorry = || {
+        let fallback = FallbackLayer::<_, Http<_, _>>::http(OPENAI);
+        fallback.answer("sorry", |_, _| Some(Response::new("later".into())))
+    };
+    let all = BudgetShareLayer::all();
+    for (client, status) in [
+        (outbound(OPENAI).fallback(sorry()), 200),
+        // Whoever says how much an attempt gets has said it.
+        (outbound(OPENAI).budget_share(all).fallback(sorry()), 504),
+        (outbound(OPENAI).fallback(sorry()).budget_share(all), 504),
+    ] {
+        let mut request = chat();
+        request
+            .headers_mut()
+            .insert(EXPECTED, HeaderValue::from_static("2000"));
+        let start = Instant::now();
+        let door = inbound().layer(client.layer(hangs().service()));
+        let answer = send(door, request).await.unwrap();
+        assert_eq!(answer.status(), status);
+        assert!(start.elapsed() <= Duration::from_millis(2_050));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_open_circuit_is_a_503_at_the_door_that_says_when_to_come_back() {
     let ill = down();
     let door = inbound().layer(outbound(OPENAI).layer(ill.service()));
@@ -312,7 +337,7 @@ fn the_defaults_are_those_of_the_docs() {
     let stack = outbound(OPENAI);
     let expected = [
         format!("timeout_budget: {:?}", TimeoutBudgetLayer::new(total)),
-        format!("budget_share: {:?}", BudgetShareLayer::all()),
+        "budget_share: None".to_owned(),
         format!("judge: {:?}", JudgeLayer::llm(OPENAI)),
         format!("stream_timeout: {:?}", StreamTimeoutLayer::llm(OPENAI)),
     ];

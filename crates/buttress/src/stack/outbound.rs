@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use buttress_breaker::{CircuitBreakerLayer, Policy};
 use buttress_classify::Profile;
+use buttress_core::Ratio;
 use buttress_deadline::{BudgetShare, BudgetShareLayer, TimeoutBudget, TimeoutBudgetLayer};
 use buttress_judge::{Judge, JudgeLayer};
 use buttress_retry::RetryLayer;
@@ -24,7 +25,7 @@ use tower_layer::{Identity, Layer};
 /// | [`timeout_budget`](Self::timeout_budget) | 600 s, or what the caller's deadline leaves | what the official SDKs wait |
 /// | [`fallback`](Self::fallback) | nothing | nobody but you knows who else could answer |
 /// | [`retry`](Self::retry) | [`RetryLayer::llm`] | three attempts, and no prompt billed twice |
-/// | [`budget_share`](Self::budget_share) | all that remains | to cut a long completion off is to pay for it twice |
+/// | [`budget_share`](Self::budget_share) | all that remains; with a fallback, nine tenths of it to begin | to cut a long completion off is to pay for it twice; one that never begins leaves time for others |
 /// | [`circuit_breaker`](Self::circuit_breaker) | one circuit, of [`Policy::DEFAULT`] | one client, one upstream |
 /// | [`judge`](Self::judge) | [`JudgeLayer::llm`] | what retry and circuit act on |
 /// | [`stream_timeout`](Self::stream_timeout) | [`StreamTimeoutLayer::llm`] | 300 s for the first byte, 180 s between two |
@@ -93,7 +94,7 @@ pub struct Outbound<
 #[derive(Debug, Clone)]
 struct Fixed {
     timeout_budget: TimeoutBudgetLayer,
-    budget_share: BudgetShareLayer,
+    budget_share: Option<BudgetShareLayer>,
     judge: JudgeLayer,
     stream_timeout: StreamTimeoutLayer,
 }
@@ -120,12 +121,15 @@ pub fn outbound(profile: Profile) -> Outbound {
         circuit_breaker: CircuitBreakerLayer::http(profile),
         fixed: Fixed {
             timeout_budget: TimeoutBudgetLayer::new(Outbound::TOTAL),
-            budget_share: BudgetShareLayer::all(),
+            budget_share: None,
             judge: JudgeLayer::llm(profile),
             stream_timeout: StreamTimeoutLayer::llm(profile),
         },
     }
 }
+
+/// All that remains, and nine tenths of it to begin.
+const LEAVES_TIME: BudgetShareLayer = BudgetShareLayer::all().attempt_share(Ratio::percent(90));
 
 // ===== impl Outbound =====
 
@@ -181,8 +185,12 @@ impl<R, B, F, K> Outbound<R, B, F, K> {
 
     /// Who else is asked: a [`FallbackLayer`](crate::fallback::FallbackLayer), whose tiers are stacks of their
     /// own. Default: nobody.
+    ///
+    /// An attempt then has nine tenths of the remaining time to begin its answer, unless
+    /// [`budget_share`](Self::budget_share) says otherwise: if it does not, there is still time for somebody else.
     #[must_use]
-    pub fn fallback<F2>(self, layer: F2) -> Outbound<R, B, F2, K> {
+    pub fn fallback<F2>(mut self, layer: F2) -> Outbound<R, B, F2, K> {
+        self.fixed.budget_share.get_or_insert(LEAVES_TIME);
         Outbound {
             idempotency_key: self.idempotency_key,
             fallback: layer,
@@ -210,10 +218,11 @@ impl<R, B, F, K> Outbound<R, B, F, K> {
         self.retry(Identity::new())
     }
 
-    /// How much of the remaining time an attempt gets. Default: all.
+    /// How much of the remaining time an attempt gets. Default: all; with a [`fallback`](Self::fallback), nine
+    /// tenths of it for what comes before the first bytes of the answer.
     #[must_use]
     pub fn budget_share(mut self, layer: BudgetShareLayer) -> Self {
-        self.fixed.budget_share = layer;
+        self.fixed.budget_share = Some(layer);
         self
     }
 
@@ -269,7 +278,8 @@ where
     fn layer(&self, client: S) -> Self::Service {
         let fixed = &self.fixed;
         let judged = fixed.judge.layer(fixed.stream_timeout.layer(client));
-        let attempt = fixed.budget_share.layer(self.circuit_breaker.layer(judged));
+        let share = fixed.budget_share.unwrap_or(BudgetShareLayer::all());
+        let attempt = share.layer(self.circuit_breaker.layer(judged));
         let tier = self.retry.layer(attempt);
         let call = fixed.timeout_budget.layer(self.fallback.layer(tier));
         self.idempotency_key.layer(call)
