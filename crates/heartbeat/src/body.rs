@@ -132,7 +132,8 @@ where
     type Data = Bytes;
     type Error = B::Error;
 
-    #[inline]
+    // A call of its own would cost more than what it does for most frames.
+    #[inline(always)]
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

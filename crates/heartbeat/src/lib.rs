@@ -77,9 +77,9 @@
 //!
 //! # What it costs
 //!
-//! No locks. An answer that is no stream: a look at its head, and some fifty instructions per frame. A stream: one
+//! No locks. An answer that is no stream: a look at its head, and some thirty instructions per frame. A stream: one
 //! timer, made when somebody first waits, and looked at four times per interval; per frame a look at its end,
-//! some seventy instructions for an event of one line, and no clock. A heartbeat is static memory. Neither
+//! some sixty instructions for an event of one line, and no clock. A heartbeat is static memory. Neither
 //! frame nor heartbeat allocates.
 //!
 //! An eager call that wants a stream boxes its inner future, and has another allocation where the body of

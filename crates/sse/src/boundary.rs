@@ -123,10 +123,11 @@ impl Boundary {
         let [line @ .., b'\n', b'\n'] = bytes else {
             return false;
         };
-        let no_id = matches!(self.at, At::LineStart | At::Field | At::Comment)
-            && line.first() != Some(&b'i')
-            && is_one_line(line);
-        self.seen_id || no_id
+        // The first byte last: looked at before, it would be cut out of the block that it is in.
+        self.seen_id
+            || (matches!(self.at, At::LineStart | At::Field | At::Comment)
+                && is_one_line(line)
+                && line.first() != Some(&b'i'))
     }
 
     #[inline(never)]
@@ -209,18 +210,20 @@ impl Default for Boundary {
 /// length: a search would take more to begin than this takes altogether.
 #[inline]
 fn is_one_line(line: &[u8]) -> bool {
-    if !(BLOCK..=COMMON).contains(&line.len()) {
+    let Some((first, rest)) = line.split_first_chunk().filter(|_| line.len() <= COMMON) else {
         return false;
-    }
+    };
     // Lane by lane, so that it compiles to two instructions per block. The last one may overlap another.
-    let mut least = [u8::MAX; BLOCK];
+    let mut least: [u8; BLOCK] = *first;
     let mut take = |block: &[u8]| {
         for (least, byte) in least.iter_mut().zip(block) {
             *least = (*least).min(*byte);
         }
     };
-    line.chunks_exact(BLOCK).for_each(&mut take);
     take(&line[line.len() - BLOCK..]);
+    if line.len() > 2 * BLOCK {
+        rest.chunks_exact(BLOCK).for_each(take);
+    }
     let low = |low, byte: &u8| low | (*byte <= b'\r');
     !least.iter().fold(false, low)
 }

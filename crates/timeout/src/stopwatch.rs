@@ -30,7 +30,7 @@ pub(crate) struct Stopwatch {
     /// When something outside ends the call anyway.
     enforced: Option<Instant>,
     alarm: Alarm,
-    /// How many have come, and over again.
+    /// How many frames of data have come; it begins again after 256.
     frames: u8,
 }
 
