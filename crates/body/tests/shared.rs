@@ -289,6 +289,37 @@ async fn who_is_far_behind_but_holds_nobody_back_is_left_alone() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_is_slow_and_alone_holds_nobody_back_though_somebody_finishes_it() {
+    let frames = (0..50).map(|_| Step::data(vec![b'x'; 100]));
+    let shared = Shared::new(ScriptedBody::new(frames), 1_000, five_seconds);
+    let finishing = tokio::spawn(shared.finish());
+    let mut slow = shared.join().unwrap();
+    let mut bytes = 0;
+    while let Some(frame) = slow.frame().await {
+        bytes += frame.unwrap().into_data().unwrap().len();
+        assert!(shared.held_bytes() <= 1_100, "{}", shared.held_bytes());
+        sleep(SECOND).await;
+    }
+    assert_eq!(bytes, 5_000);
+    finishing.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn patience_begins_when_somebody_has_caught_up() {
+    let frames = (0..50).map(|_| Step::data(vec![b'x'; 100]));
+    let shared = Shared::new(ScriptedBody::new(frames), 1_000, five_seconds);
+    let finishing = tokio::spawn(shared.finish());
+    let (mut stopped, late) = (shared.join().unwrap(), shared.join().unwrap());
+    sleep(SECOND * 60).await;
+    assert!(!finishing.is_finished());
+    let started = tokio::time::Instant::now();
+    assert_eq!(late.collect().await.unwrap().to_bytes().len(), 5_000);
+    assert_eq!(started.elapsed().as_secs(), 5);
+    let error = stopped.frame().await.unwrap().unwrap_err();
+    assert!(find::<FellBehind>(&*error).is_some());
+}
+
+#[tokio::test(start_paused = true)]
 async fn patience_is_with_the_one_who_holds_back_and_not_with_whoever_is_behind_at_its_end() {
     let frames = (0..100).map(|_| Step::data(vec![b'x'; 100]));
     let shared = Shared::new(ScriptedBody::new(frames), 1_000, five_seconds);

@@ -140,14 +140,11 @@ where
     /// Puts what comes next on the tape. Returns whether that was the end.
     fn ask(&mut self, tape: &Mutex<Tape>, cx: &mut Context<'_>) -> Poll<bool> {
         let tape = || tape.lock().unwrap_or_else(PoisonError::into_inner);
-        let (room, is_waited_for) = {
-            let tape = tape();
-            (tape.room(), tape.is_waited_for())
-        };
+        let room = tape().room();
         match room {
             Room::Ample => self.patience = None,
             // Nobody is held back: whoever gets that far rings.
-            Room::None if !is_waited_for => self.patience = None,
+            Room::None if !tape().is_waited_for() => self.patience = None,
             Room::None if self.patience.is_none() => {
                 tape().warn_laggards();
                 self.patience = Some((self.be_patient)());
