@@ -233,6 +233,7 @@ where
 
     /// Says in the header `x-buttress-served-by` who gave the answer, and `x-buttress-degraded: true` where it
     /// is less than what was asked for. Default: off. The extension [`ServedBy`](crate::ServedBy) is there anyhow.
+    /// Calls that are the [primary's alone](Http) say nothing.
     ///
     /// What an answer says in headers `x-buttress-…` when it comes here is taken off, on or off, from whomever: no
     /// upstream tells who served a call, and of two fallbacks the outermost.
