@@ -7,13 +7,13 @@
 
 use std::collections::BTreeSet;
 use std::future::poll_fn;
-use std::path::Path;
 use std::pin::Pin;
 use std::time::Duration;
 
 use buttress::core::{BoxError, find};
 use buttress::timeout::{IdleElapsed, IdleTimeoutBody, StreamTimeoutLayer};
 use buttress_testkit::body::{Audit, ScriptedBody, Step, audit};
+use buttress_tests::vectors;
 use bytes::{Buf, Bytes};
 use http::{Request, Response};
 use http_body::Body;
@@ -30,13 +30,6 @@ const HEARTBEATS: [&str; 2] = [
     "is-end-stream-false-while-heartbeats-possible",
     "no-heartbeat-after-none",
 ];
-
-fn vectors() -> Vec<Value> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("vectors/body_contract.json");
-    let text = std::fs::read_to_string(path).unwrap();
-    let suite: Value = serde_json::from_str(&text).unwrap();
-    suite["vectors"].as_array().unwrap().clone()
-}
 
 /// The steps of a vector's inner body, in its own words.
 fn steps(vector: &Value) -> Vec<Step> {
@@ -82,7 +75,7 @@ async fn seen(vector: &Value) -> Audit<BoxError> {
 #[tokio::test(start_paused = true)]
 async fn body_contract() {
     let mut listed = BTreeSet::from(HEARTBEATS);
-    for vector in vectors() {
+    for vector in vectors("body_contract") {
         let name = vector["name"].as_str().unwrap();
         match name {
             "poll-after-none" => after_the_end(timed(&vector)).await,

@@ -8,13 +8,13 @@
 use std::collections::BTreeSet;
 use std::error::Error;
 use std::io;
-use std::path::Path;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use buttress_heartbeat::HeartbeatBody;
 use buttress_testkit::body::{Audit, ScriptedBody, Step, audit};
+use buttress_tests::vectors;
 use bytes::{Buf, Bytes};
 use http_body::{Body, Frame};
 use http_body_util::BodyExt;
@@ -29,13 +29,6 @@ const TIMED: [&str; 2] = ["size-hint-timeout-body", "idle-timeout-resets-on-data
 
 type BoxError = Box<dyn Error + Send + Sync>;
 type Beating = HeartbeatBody<ScriptedBody>;
-
-fn vectors() -> Vec<Value> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("vectors/body_contract.json");
-    let text = std::fs::read_to_string(path).unwrap();
-    let suite: Value = serde_json::from_str(&text).unwrap();
-    suite["vectors"].as_array().unwrap().clone()
-}
 
 /// The steps of a vector's inner body, in its own words.
 fn steps(vector: &Value) -> Vec<Step> {
@@ -73,7 +66,7 @@ fn poll<B: Body + Unpin>(body: &mut B) -> Poll<Option<Result<Frame<B::Data>, B::
 #[tokio::test(start_paused = true)]
 async fn body_contract() {
     let mut listed = BTreeSet::from(TIMED);
-    for vector in vectors() {
+    for vector in vectors("body_contract") {
         let name = vector["name"].as_str().unwrap();
         match name {
             "poll-after-none" => assert_eq!(seen(&vector).await.data, ["data"]),

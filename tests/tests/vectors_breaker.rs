@@ -1,49 +1,21 @@
 //! The vectors about circuits and windows, every one of them asserted or listed with a reason.
 #![allow(
     clippy::unwrap_used,
-    clippy::print_stdout,
     clippy::disallowed_methods,
-    reason = "a vector that cannot be read is a failed test; what differs is printed; any moment will do to start from"
+    reason = "a vector that cannot be read is a failed test; any moment will do to start from"
 )]
 
-use std::collections::BTreeMap;
 use std::num::{NonZeroU16, NonZeroU32};
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use buttress_breaker::{
     Admission, Circuit, CircuitOpen, CircuitState, Counts, Policy, SlowCalls, Window,
 };
 use buttress_core::{Kind, Outcome, Ratio};
+use buttress_tests::{Verdict, suite};
 use serde_json::Value;
 
 const SECOND: Duration = Duration::from_secs(1);
-
-/// What a vector says, and what we say.
-type Checked = Result<(), String>;
-
-/// Asserts every vector of a suite, or finds it in the list of those that state another project's policy,
-/// each with its reason. What is listed must differ indeed, and must be there.
-fn suite(name: &str, listed: &[(&str, &str)], check: impl Fn(&Value) -> Checked) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("vectors")
-        .join(name)
-        .with_extension("json");
-    let text = std::fs::read_to_string(&path).unwrap();
-    let suite: Value = serde_json::from_str(&text).unwrap();
-    let mut reasons: BTreeMap<_, _> = listed.iter().copied().collect();
-    assert_eq!(reasons.len(), listed.len(), "an id is listed twice");
-    for vector in suite["vectors"].as_array().unwrap() {
-        let id = vector["id"].as_str().unwrap();
-        match (check(vector), reasons.remove(id)) {
-            (Ok(()), None) => {}
-            (Err(difference), None) => panic!("{name}/{id}: {difference}"),
-            (Err(difference), Some(reason)) => println!("{name}/{id}: {difference}: {reason}"),
-            (Ok(()), Some(_)) => panic!("{name}/{id} is listed, and does not differ"),
-        }
-    }
-    assert!(reasons.is_empty(), "no such vectors: {reasons:?}");
-}
 
 #[test]
 fn resilience4j_breaker() {
@@ -57,7 +29,7 @@ fn resilience4j_breaker() {
         ("half_open_stuck_times_out_to_closed", STUCK),
         ("defaults", "another project's defaults"),
     ];
-    suite("resilience4j_breaker", &listed, |vector| {
+    suite("resilience4j_breaker", &listed, |_, vector| {
         let config = &vector["config"];
         if vector["input"].is_object() {
             return ours_by_default(&vector["expected"]);
@@ -78,7 +50,7 @@ fn resilience4j_breaker() {
 
 #[test]
 fn sliding_windows() {
-    suite("sliding_windows", &[], |vector| {
+    suite("sliding_windows", &[], |_, vector| {
         // A call is slow if it is called so.
         let slow = SlowCalls::counted(Duration::ZERO);
         run(windowed(&vector["config"]).slow_calls(Some(slow)), vector)
@@ -91,7 +63,7 @@ fn linkerd_breaker() {
         "consecutive_only_probe_is_lenient_to_429",
         "throttling says nothing of an upstream: ours gives the probe's place to the next call",
     )];
-    suite("linkerd_breaker", &listed, |vector| {
+    suite("linkerd_breaker", &listed, |_, vector| {
         let config = &vector["config"];
         let seconds = |key: &str| config[key].as_u64().map(Duration::from_secs);
         let failures = config["max_consecutive_failures"].as_u64().unwrap_or(2);
@@ -188,7 +160,7 @@ struct Run {
     probes: Vec<Admission>,
 }
 
-fn run(policy: Policy, vector: &Value) -> Checked {
+fn run(policy: Policy, vector: &Value) -> Verdict {
     let now = Instant::now();
     let slow = slow_calls(&vector["config"]).map_or(Duration::ZERO, |(longer_than, _)| longer_than);
     let counting = policy
@@ -211,7 +183,7 @@ fn run(policy: Policy, vector: &Value) -> Checked {
 }
 
 impl Run {
-    fn step(&mut self, step: &Value) -> Checked {
+    fn step(&mut self, step: &Value) -> Verdict {
         if let Some(pause) = millis(&step["advance_ms"]) {
             self.now += pause;
         }
@@ -308,7 +280,7 @@ impl Run {
 
     /// All that ours counts, too. It counts neither refusals nor the sum of durations, and slow failures
     /// not beside slow calls.
-    fn compare(&self, step: &Value, config: &Value) -> Checked {
+    fn compare(&self, step: &Value, config: &Value) -> Verdict {
         let wanted = step["state"].as_str().or(step["gate"].as_str());
         // Told where to go, it is half-open when a call has asked.
         if let Some(wanted) = wanted.filter(|_| step["do"] != "force_state").map(state) {
@@ -365,7 +337,7 @@ fn verdict(counts: Counts, config: &Value) -> &'static str {
     }
 }
 
-fn ours_by_default(expected: &Value) -> Checked {
+fn ours_by_default(expected: &Value) -> Verdict {
     let theirs = Policy::DEFAULT
         .failure_rate(percent(&expected["failure_rate_threshold_pct"]))
         .minimum_calls(count(&expected["minimum_calls"]))
@@ -373,7 +345,7 @@ fn ours_by_default(expected: &Value) -> Checked {
     equal("policy", Policy::DEFAULT, theirs)
 }
 
-fn equal<T: Copy + PartialEq + std::fmt::Debug>(what: &str, ours: T, wanted: T) -> Checked {
+fn equal<T: Copy + PartialEq + std::fmt::Debug>(what: &str, ours: T, wanted: T) -> Verdict {
     if ours == wanted {
         Ok(())
     } else {

@@ -2,12 +2,9 @@
 //! a reason. Time is paused.
 #![allow(
     clippy::unwrap_used,
-    clippy::print_stdout,
-    reason = "a vector that cannot be read is a failed test; what differs is printed"
+    reason = "a vector that cannot be read is a failed test"
 )]
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use buttress::classify::Profile;
@@ -17,6 +14,7 @@ use buttress::deadline::{BudgetShareLayer, Share, TimeoutBudgetLayer, grpc_timeo
 use buttress::respond::RespondLayer;
 use buttress::retry::RetryLayer;
 use buttress_testkit::probe::{Reply, ScriptedHandle, ScriptedService};
+use buttress_tests::{asserted, file, section, suite, vectors};
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
 use http_body_util::{BodyExt, Empty, Full};
@@ -27,20 +25,6 @@ use tower::{Layer, ServiceBuilder, ServiceExt};
 type Answer = Response<Full<Bytes>>;
 type Handle = ScriptedHandle<Request<Empty<Bytes>>, Answer, BoxError>;
 type Inner = ScriptedService<Request<Empty<Bytes>>, Answer, BoxError>;
-
-fn file(name: &str) -> Value {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("vectors")
-        .join(name)
-        .with_extension("json");
-    serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap()
-}
-
-fn vectors(file: &Value, key: &str) -> Vec<Value> {
-    let vectors = file[key].as_array().unwrap().clone();
-    assert!(!vectors.is_empty());
-    vectors
-}
 
 fn nanos(value: &Value) -> u128 {
     // Wider than what serde_json keeps as an integer.
@@ -65,7 +49,7 @@ fn millis(value: &Value) -> Duration {
 
 #[test]
 fn grpc_timeout_is_read_by_its_grammar() {
-    for vector in vectors(&file("grpc_timeout"), "parse") {
+    for vector in section(&file("grpc_timeout"), "parse") {
         let value = vector["value"].as_str().unwrap();
         let expected = match &vector["expect_ns"] {
             Value::Null => None,
@@ -78,7 +62,7 @@ fn grpc_timeout_is_read_by_its_grammar() {
 
 #[test]
 fn grpc_timeout_is_written_in_the_most_precise_unit_and_rounded_down() {
-    for vector in vectors(
+    for vector in section(
         &file("grpc_timeout"),
         "format_most_precise_unit_of_at_most_8_digits",
     ) {
@@ -100,24 +84,9 @@ fn deadline_headers() {
         ("encode_7", UP),
         ("encode_9", UP),
     ];
-    let file = file("deadline_headers");
-    let mut differing = Vec::new();
-    for vector in vectors(&file, "vectors") {
-        let id = vector["id"].as_str().unwrap();
-        let check = || header_vector(&vector);
-        match listed.iter().find(|(listed, _)| *listed == id) {
-            None => check(),
-            Some((_, reason)) => {
-                println!("deadline_headers/{id}: differs: {reason}");
-                assert!(
-                    catch_unwind(AssertUnwindSafe(check)).is_err(),
-                    "{id} is listed, and does not differ"
-                );
-                differing.push(id.to_owned());
-            }
-        }
-    }
-    assert_eq!(differing.len(), listed.len(), "no such vectors");
+    suite("deadline_headers", &listed, |_, vector| {
+        asserted(|| header_vector(vector))
+    });
 }
 
 fn header_vector(vector: &Value) {
@@ -224,8 +193,7 @@ fn well() -> Reply<Answer, BoxError> {
 
 #[tokio::test(start_paused = true)]
 async fn deadline() {
-    let file = file("deadline");
-    for vector in vectors(&file, "vectors") {
+    for vector in vectors("deadline") {
         let name = vector["name"].as_str().unwrap();
         match name {
             "relative-subtract-envoy" => {

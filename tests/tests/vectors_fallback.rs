@@ -1,14 +1,11 @@
 //! The vectors about fallbacks, every one of them asserted or listed with a reason. Time is paused.
 #![allow(
     clippy::unwrap_used,
-    clippy::print_stdout,
-    reason = "a vector that cannot be read is a failed test; what differs is printed"
+    reason = "a vector that cannot be read is a failed test"
 )]
 
-use std::collections::BTreeMap;
 use std::future::{Ready, ready};
 use std::num::NonZeroU32;
-use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -19,6 +16,7 @@ use buttress::fallback::{FallbackLayer, Http, ServedBy, Tier, When};
 use buttress::judge::JudgeLayer;
 use buttress::retry::RetryLayer;
 use buttress_testkit::upstream::{Behaviour, Cut, Script, Upstream, UpstreamBody};
+use buttress_tests::{Suite, same, vectors};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
@@ -27,30 +25,15 @@ use tower::{BoxError, Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 
 type Traffic = Http<Full<Bytes>, UpstreamBody>;
 
-/// Asserts every vector of the suite, or finds it in the list of those that state another project's policy, each
-/// with its reason. What is listed must differ indeed, and must be there.
-async fn suite(listed: &[(&str, &str)]) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("vectors/fallback.json");
-    let text = std::fs::read_to_string(path).unwrap();
-    let suite: Value = serde_json::from_str(&text).unwrap();
-    let mut reasons: BTreeMap<_, _> = listed.iter().copied().collect();
-    assert_eq!(reasons.len(), listed.len(), "an id is listed twice");
-    for vector in suite["vectors"].as_array().unwrap() {
-        let id = vector["id"].as_str().unwrap();
-        let (expected, ours) = (&vector["expected"], ours(id, &vector["input"]).await);
-        match (&ours == expected, reasons.remove(id)) {
-            (true, None) => {}
-            (false, None) => panic!("{id}: ours {ours}, expected {expected}"),
-            (false, Some(reason)) => println!("{id}: ours {ours}, theirs {expected}: {reason}"),
-            (true, Some(_)) => panic!("{id} is listed, and does not differ"),
-        }
-    }
-    assert!(reasons.is_empty(), "no such vectors: {reasons:?}");
-}
-
 #[tokio::test(start_paused = true)]
 async fn fallback() {
-    suite(&[
+    let mut suite = Suite::default();
+    for vector in vectors("fallback") {
+        let id = vector["id"].as_str().unwrap();
+        let ours = ours(id, &vector["input"]).await;
+        suite.judge(id, same(&ours, &vector["expected"]));
+    }
+    suite.finish(&[
         (
             "portkey_2",
             "ours does not send to a second provider what the first calls invalid",
@@ -60,8 +43,7 @@ async fn fallback() {
             "depth_vs_siblings",
             "ours caps all attempts at a call, however they are nested",
         ),
-    ])
-    .await;
+    ]);
 }
 
 /// What we do, in the words of the vector.

@@ -1,14 +1,12 @@
 //! The vectors about idempotency keys, every one of them asserted or listed with a reason. Time is paused.
 #![allow(
     clippy::unwrap_used,
-    clippy::print_stdout,
     clippy::disallowed_methods,
-    reason = "a vector that cannot be read is a failed test; what differs is printed; calls run side by side"
+    reason = "a vector that cannot be read is a failed test; calls run side by side"
 )]
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::future::Future;
-use std::path::Path;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
@@ -19,6 +17,7 @@ use buttress::core::{Acceptance, Backoff, BoxError, Failure, Kind, Outcome};
 use buttress::idempotency::{Duplicates, IdempotencyKeyLayer, IdempotencyLayer};
 use buttress::respond::RespondLayer;
 use buttress::retry::RetryLayer;
+use buttress_tests::{Suite, file, same, vectors};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use http_body::Body;
@@ -131,30 +130,15 @@ fn request(key: &[u8], body: &'static str) -> Request<Full<Bytes>> {
     request.body(body.into()).unwrap()
 }
 
-fn read(name: &str) -> Value {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("vectors")
-        .join(name);
-    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
-}
-
-/// Compares ours with every vector, but for those that are listed: they state another project's policy, and differ.
-struct Listed<'a>(BTreeMap<&'a str, &'a str>);
-
-impl Listed<'_> {
-    fn check(&mut self, id: &str, ours: &Value, expected: &Value) {
-        match (ours == expected, self.0.remove(id)) {
-            (true, None) => {}
-            (false, None) => panic!("{id}: ours {ours}, expected {expected}"),
-            (false, Some(reason)) => println!("{id}: ours {ours}, theirs {expected}: {reason}"),
-            (true, Some(_)) => panic!("{id} is listed, and does not differ"),
-        }
-    }
-}
-
 #[tokio::test(start_paused = true)]
 async fn idempotency() {
-    let mut listed = Listed(BTreeMap::from([
+    let mut suite = Suite::default();
+    for vector in vectors("idempotency") {
+        let id = vector["id"].as_str().unwrap();
+        let ours = ours(id, &vector["input"]).await;
+        suite.judge(id, same(&ours, &vector["expected"]));
+    }
+    suite.finish(&[
         (
             "sdk_key_never_sent",
             "ours is a layer that is there to send one",
@@ -163,13 +147,7 @@ async fn idempotency() {
             "stripe_500_not_retried_when_header_false",
             "ours knows x-should-retry; this header is one API's own",
         ),
-    ]));
-    for vector in read("idempotency.json")["vectors"].as_array().unwrap() {
-        let id = vector["id"].as_str().unwrap();
-        let ours = ours(id, &vector["input"]).await;
-        listed.check(id, &ours, &vector["expected"]);
-    }
-    assert!(listed.0.is_empty(), "no such vectors: {:?}", listed.0);
+    ]);
 }
 
 /// What we do, in the words of the vector.
@@ -295,7 +273,7 @@ fn failing(how: &str) -> Upstream {
 
 #[tokio::test(start_paused = true)]
 async fn draft_keys() {
-    let suite = read("idempotency_draft.json");
+    let suite = file("idempotency_draft");
     let rule = suite["lenient_extra"]["accept_bare"].as_str().unwrap();
     assert_eq!(rule, "1*( ALPHA / DIGIT / - _ . ~ : ), max 255");
     let is_bare = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.~:".contains(byte);
@@ -352,7 +330,7 @@ fn quote(key: &[u8]) -> Vec<u8> {
 
 #[tokio::test(start_paused = true)]
 async fn draft_outcomes() {
-    let suite = read("idempotency_draft.json");
+    let suite = file("idempotency_draft");
     let vectors = suite["outcomes"].as_array().unwrap();
     for vector in vectors {
         outcome(vector["name"].as_str().unwrap(), &vector["expect"]).await;

@@ -4,13 +4,13 @@
     reason = "a vector that cannot be read is a failed test"
 )]
 
-use std::path::Path;
 use std::time::Duration;
 
 use buttress::core::{BoxError, Failure, Outcome, find};
 use buttress::respond::RespondLayer;
 use buttress_testkit::body::{ScriptedBody, Step, audit};
 use buttress_testkit::probe::{Reply, ScriptedService};
+use buttress_tests::vectors;
 use bytes::Bytes;
 use http::{Request, Response};
 use serde_json::Value;
@@ -62,11 +62,7 @@ async fn asserted(vector: &Value, failure: Failure, wait: &str) -> Value {
 
 #[tokio::test]
 async fn error_responses() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("vectors/error_responses.json");
-    let file: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
-    let vectors = file["vectors"].as_array().unwrap();
-    assert!(!vectors.is_empty());
-    for vector in vectors {
+    for vector in &vectors("error_responses") {
         match vector["case"].as_str().unwrap() {
             "budget-exhausted-http" => {
                 let failure = Failure::new(Outcome::DEADLINE_EXCEEDED, "");

@@ -1,45 +1,27 @@
 //! The vectors about backoff and retry budgets, every one of them asserted or listed with a reason.
 #![allow(
     clippy::unwrap_used,
-    clippy::print_stdout,
     clippy::disallowed_methods,
-    reason = "a vector that cannot be read is a failed test; what differs is printed; calls run side by side"
+    reason = "a vector that cannot be read is a failed test; calls run side by side"
 )]
 
-use std::collections::BTreeMap;
 use std::num::NonZeroU32;
-use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use buttress::core::{Acceptance, Backoff, Jitter, Kind, Never, Outcome, Ratio, Verdict};
 use buttress::retry::{BudgetLimits, Cloned, RetryBudget, RetryLayer};
 use buttress_testkit::probe::{Reply, ScriptedService};
+use buttress_tests::{Listed, Suite, asserted, asserted_late, vectors};
 use serde_json::Value;
 use tokio::time::Instant;
 use tower::{Layer, ServiceExt};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Asserts every vector of a suite, by `check`, or finds it in the list of those that state another
-/// project's policy, each with its reason. What is listed but no vector, or listed twice, is a mistake.
-fn suite(name: &str, listed: &[(&str, &str)], mut check: impl FnMut(&str, &Value)) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("vectors")
-        .join(name)
-        .with_extension("json");
-    let text = std::fs::read_to_string(&path).unwrap();
-    let suite: Value = serde_json::from_str(&text).unwrap();
-    let mut reasons: BTreeMap<_, _> = listed.iter().copied().collect();
-    assert_eq!(reasons.len(), listed.len(), "an id is listed twice");
-    for vector in suite["vectors"].as_array().unwrap() {
-        let id = vector["id"].as_str().unwrap();
-        match reasons.remove(id) {
-            Some(reason) => println!("{name}/{id}: differs: {reason}"),
-            None => check(id, vector),
-        }
-    }
-    assert!(reasons.is_empty(), "no such vectors: {reasons:?}");
+/// Judges every vector of a suite by the assertions of `check`.
+fn suite(name: &str, listed: &[Listed], mut check: impl FnMut(&str, &Value)) {
+    buttress_tests::suite(name, listed, |id, vector| asserted(|| check(id, vector)));
 }
 
 fn secs(value: &Value) -> Duration {
@@ -327,38 +309,37 @@ async fn smithy_standard_retry() {
         ("v20_backoff_timing", OLD_COSTS),
         ("v20_transient_costs_double", OLD_COSTS),
     ];
-    let mut rows = Vec::new();
-    suite("smithy_standard_retry", &listed, |id, vector| {
-        rows.push((id.to_owned(), vector.clone()));
-    });
-    for (id, vector) in rows {
-        let input = &vector["input"];
-        match id.as_str() {
-            "overflow_attempt_100000" => {
-                let (base, cap) = (&input["initial_backoff_s"], &input["max_backoff_s"]);
-                let delay =
-                    Backoff::exponential(secs(base), secs(cap)).ceiling(int(&input["retry"]));
-                assert_eq!(delay, millis(&vector["expected"]["delay_ms"]));
-            }
-            "dynamodb_v21_total_sleep" | "dynamodb_v20_total_sleep" => {
-                let events: Vec<_> = events(input).collect();
-                let base = millis(&input["initial_backoff_ms"]);
-                let layer = smithy(base, Duration::MAX, int(&input["max_attempts"]));
-                let budget = RetryBudget::default();
-                let run = run(&layer.budget(budget.clone()), &budget, &events).await;
-                assert_eq!(
-                    run.starts.len() as u64,
-                    vector["expected"]["requests"],
-                    "{id}"
-                );
-                let slept: Duration = run.delays().iter().sum();
-                assert_eq!(slept, millis(&vector["expected"]["total_sleep_ms"]), "{id}");
-            }
-            _ => {
-                assert_eq!(input["spec"], "2.1", "{id} is neither asserted nor listed");
-                quota(&id, input, vector["steps"].as_array().unwrap()).await;
-            }
+    let mut suite = Suite::default();
+    for vector in vectors("smithy_standard_retry") {
+        let id = vector["id"].as_str().unwrap();
+        suite.judge(id, asserted_late(smithy_row(id, &vector)).await);
+    }
+    suite.finish(&listed);
+}
+
+async fn smithy_row(id: &str, vector: &Value) {
+    let input = &vector["input"];
+    match id {
+        "overflow_attempt_100000" => {
+            let (base, cap) = (&input["initial_backoff_s"], &input["max_backoff_s"]);
+            let delay = Backoff::exponential(secs(base), secs(cap)).ceiling(int(&input["retry"]));
+            assert_eq!(delay, millis(&vector["expected"]["delay_ms"]));
         }
+        "dynamodb_v21_total_sleep" | "dynamodb_v20_total_sleep" => {
+            let events: Vec<_> = events(input).collect();
+            let base = millis(&input["initial_backoff_ms"]);
+            let layer = smithy(base, Duration::MAX, int(&input["max_attempts"]));
+            let budget = RetryBudget::default();
+            let run = run(&layer.budget(budget.clone()), &budget, &events).await;
+            assert_eq!(
+                run.starts.len() as u64,
+                vector["expected"]["requests"],
+                "{id}"
+            );
+            let slept: Duration = run.delays().iter().sum();
+            assert_eq!(slept, millis(&vector["expected"]["total_sleep_ms"]), "{id}");
+        }
+        _ => quota(id, input, vector["steps"].as_array().unwrap()).await,
     }
 }
 

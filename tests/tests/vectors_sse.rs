@@ -8,22 +8,18 @@
     reason = "a vector of another shape is a broken file, and the test says where"
 )]
 
-use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::path::Path;
 use std::time::Duration;
 
 use buttress_heartbeat::{Form, HeartbeatSseLayer, Injector};
 use buttress_sse::{Boundary, Event, Parser, Safe};
 use buttress_testkit::body::{ScriptedBody, Step, audit};
 use buttress_testkit::probe::{Reply, ScriptedService};
+use buttress_tests::{Listed, Suite, file, same};
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
 use serde_json::{Value, json};
 use tower::{Layer, ServiceExt};
-
-/// A vector that says something else than we do, and why.
-type Listed = (&'static str, &'static str);
 
 #[test]
 fn the_parser_agrees_with_browsers_and_their_tests() {
@@ -112,7 +108,7 @@ fn the_boundary_agrees_with_where_an_injector_may_speak() {
 /// What the boundary is for, with the two heartbeats of the vectors.
 #[test]
 fn a_heartbeat_at_each_safe_place_changes_nothing() {
-    let file = read("sse_injector");
+    let file = file("sse_injector");
     let heartbeats = [
         ("heartbeat_blank", Safe::Blank),
         ("heartbeat_one_lf", Safe::Line),
@@ -255,7 +251,7 @@ fn through_the_layer(vector: &Value) -> (HeaderMap, String) {
 /// What was measured with real clients: none of them stumbles over what is sent by default.
 #[test]
 fn every_client_of_the_matrix_reads_what_the_automatic_form_sends() {
-    let matrix = read("client_heartbeat_matrix");
+    let matrix = file("client_heartbeat_matrix");
     let clients = array(&matrix["clients"]);
     let comment = |before: &[u8]| {
         let mut injector = Injector::new(Form::Auto);
@@ -299,39 +295,17 @@ fn every_client_of_the_matrix_reads_what_the_automatic_form_sends() {
 
 /// Holds all vectors of a file's section against `check`, but for those that are listed.
 fn judge(
-    file: &str,
+    name: &str,
     section: &str,
     id: &str,
     listed: &[Listed],
     mut check: impl FnMut(&Value) -> Result<(), String>,
 ) {
-    let file = read(file);
-    let mut reasons: BTreeMap<_, _> = listed.iter().copied().collect();
-    assert_eq!(reasons.len(), listed.len(), "an id is listed twice");
-    let vectors = array(&file[section]);
-    assert!(!vectors.is_empty(), "no vectors");
-    let mut wrong = Vec::new();
-    for vector in vectors {
-        let id = vector[id].as_str().unwrap();
-        match (check(vector), reasons.remove(id)) {
-            (Err(why), None) => wrong.push(format!("{id}: {why}")),
-            (Ok(()), Some(reason)) => wrong.push(format!("{id} agrees, but is listed: {reason}")),
-            (Ok(()), None) | (Err(_), Some(_)) => {}
-        }
+    let mut suite = Suite::default();
+    for vector in buttress_tests::section(&file(name), section) {
+        suite.judge(vector[id].as_str().unwrap(), check(&vector));
     }
-    wrong.extend(
-        reasons
-            .keys()
-            .map(|id| format!("{id} is listed, but is no vector")),
-    );
-    assert!(wrong.is_empty(), "\n{}\n", wrong.join("\n"));
-}
-
-fn same(ours: &Value, theirs: &Value) -> Result<(), String> {
-    if ours == theirs {
-        return Ok(());
-    }
-    Err(format!("{ours}, the vector says {theirs}"))
+    suite.finish(listed);
 }
 
 fn within(ours: &[usize], theirs: &Value) -> Result<(), String> {
@@ -403,12 +377,6 @@ fn offsets(stream: &[u8], least: Safe) -> Vec<usize> {
         boundary.safe() >= least
     };
     (0..=stream.len()).filter(safe_after).collect()
-}
-
-fn read(file: &str) -> Value {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("vectors");
-    let text = std::fs::read_to_string(dir.join(file).with_extension("json")).unwrap();
-    serde_json::from_str(&text).unwrap()
 }
 
 fn array(value: &Value) -> &[Value] {

@@ -8,22 +8,17 @@
     reason = "a vector of another shape is a broken file, and the test says where"
 )]
 
-use std::path::Path;
-
 use buttress_body::Observe;
 use buttress_classify::Profile;
 use buttress_core::{Outcome, Sign};
+use buttress_tests::vectors;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::Value;
 
 #[test]
 fn observers_agree_with_the_streams_of_llm_apis() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("vectors/sse_streams.json");
-    let file: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
-    let vectors = file["vectors"].as_array().unwrap();
-    assert!(!vectors.is_empty(), "no vectors");
-    for vector in vectors {
+    for vector in &vectors("sse_streams") {
         let expected = vector["expected"].as_array().unwrap();
         let expects = |name| expected.iter().any(|event| event.get(name).is_some());
         let (profile, content, outcome) = if expects("terminator") {

@@ -4,15 +4,16 @@ use std::time::Duration;
 
 use buttress_classify::grpc::Code;
 use buttress_classify::hints::Pushback;
+use buttress_tests::{Suite, same, vectors};
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use crate::{Suite, equal, headers, id, milliseconds, vectors};
+use crate::{headers, id, milliseconds};
 
 #[test]
 fn statuses_are_read_as_grpc_go_and_the_retry_proposals_have_them() {
     let mut suite = Suite::default();
-    for vector in vectors("grpc_status.json") {
+    for vector in vectors("grpc_status") {
         let (input, expected) = (&vector["input"], &vector["expected"]);
         let verdict = match vector["kind"].as_str().unwrap() {
             "http_to_grpc" => of_http(input, expected),
@@ -40,7 +41,7 @@ fn statuses_are_read_as_grpc_go_and_the_retry_proposals_have_them() {
 #[test]
 fn a_pushback_is_read_as_grpc_go_does() {
     let mut suite = Suite::default();
-    for vector in vectors("grpc_retry_pushback.json") {
+    for vector in vectors("grpc_retry_pushback") {
         suite.judge(id(&vector), pushback(&vector));
     }
     suite.finish(&[("exhausted_attempts", RETRYING)]);
@@ -51,7 +52,7 @@ const RETRYING: &str = "a rule for the retry layer, which counts attempts and ke
 fn of_http(status: &Value, expected: &Value) -> Result<(), String> {
     let status = u16::try_from(status.as_u64().unwrap()).unwrap();
     let code = Code::of_http(StatusCode::from_u16(status).unwrap());
-    equal(code.as_str(), expected.as_str().unwrap())
+    same(code.as_str(), expected.as_str().unwrap())
 }
 
 /// We retry what a service mesh may be told to retry. That it retries nothing untold is about its
@@ -59,10 +60,10 @@ fn of_http(status: &Value, expected: &Value) -> Result<(), String> {
 fn retryable(name: &Value, expected: &Value) -> Result<(), String> {
     let code = Code::by_name(name.as_str().unwrap()).ok_or("unknown code")?;
     if let Some(number) = expected["code"].as_u64() {
-        equal(code as u64, number)?;
+        same(code as u64, number)?;
     }
     let may_be_retried = expected["may_be_listed"].as_bool().unwrap();
-    equal(
+    same(
         code.outcome().is_retryable() && code != Code::Ok,
         may_be_retried,
     )
@@ -78,17 +79,17 @@ fn pushback(vector: &Value) -> Result<(), String> {
         Some(Pushback::DoNotRetry) | None => None,
     };
     match expected["action"].as_str() {
-        Some("do_not_retry") => equal(pushback, Some(Pushback::DoNotRetry)),
-        Some("use_backoff") => equal(pushback, None),
+        Some("do_not_retry") => same(pushback, Some(Pushback::DoNotRetry)),
+        Some("use_backoff") => same(pushback, None),
         Some("retry_after_ms") => {
             let delay = expected["delay_ms"].as_u64().unwrap();
-            equal(wait, Some(Duration::from_millis(delay)))
+            same(wait, Some(Duration::from_millis(delay)))
         }
         // A hint for a breaker, which has its own cap.
         None => {
             let cap = vector["context"]["max_ms"].as_u64().unwrap();
             let capped = wait.map(|wait| milliseconds(wait).min(u128::from(cap)));
-            equal(capped, expected["hint_ms"].as_u64().map(u128::from))
+            same(capped, expected["hint_ms"].as_u64().map(u128::from))
         }
         Some(other) => Err(format!("unknown action {other}")),
     }

@@ -3,15 +3,16 @@
 use buttress_body::Observe;
 use buttress_classify::Profile;
 use buttress_core::{Kind, Outcome, Reason, Sign};
+use buttress_tests::{Suite, same, vectors};
 use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 
-use crate::{Suite, equal, headers, id, milliseconds, vectors};
+use crate::{headers, id, milliseconds};
 
 #[test]
 fn errors_of_providers_mean_what_they_say() {
     let mut suite = Suite::default();
-    for vector in vectors("provider_errors.json") {
+    for vector in vectors("provider_errors") {
         suite.judge(id(&vector), judge(&vector));
     }
     suite.finish(&[]);
@@ -55,7 +56,7 @@ fn read(profile: &Profile, input: &Value) -> Result<Outcome, String> {
     let outcome = outcome.ok_or("not seen as an error")?;
     // Whoever watches the stream sees it, too, and believes no end behind it.
     let stream = written(event, &data) + "data: [DONE]\n\n";
-    equal(observed(profile, &stream), outcome)?;
+    same(observed(profile, &stream), outcome)?;
     Ok(outcome)
 }
 
@@ -79,17 +80,17 @@ fn observed(profile: &Profile, stream: &str) -> Outcome {
 fn expect(profile: &Profile, ours: &Outcome, name: &str, expected: &Value) -> Result<(), String> {
     match name {
         "class" => class(ours, expected.as_str().unwrap()),
-        "effective_status" => equal(ours.kind, profile.meaning(status(expected)).kind),
+        "effective_status" => same(ours.kind, profile.meaning(status(expected)).kind),
         "hint_ms" => {
             let expected = expected.as_u64().map(u128::from);
-            equal(ours.retry_after.map(milliseconds), expected)
+            same(ours.retry_after.map(milliseconds), expected)
         }
         "retryable" | "retryable_if_nothing_emitted" => {
-            equal(ours.is_retryable(), expected.as_bool().unwrap())
+            same(ours.is_retryable(), expected.as_bool().unwrap())
         }
-        "complete" => equal(ours.is_success(), expected.as_bool().unwrap()),
+        "complete" => same(ours.is_success(), expected.as_bool().unwrap()),
         // It was seen as one, or there were no outcome.
-        "stream_error" => equal(true, expected.as_bool().unwrap()),
+        "stream_error" => same(true, expected.as_bool().unwrap()),
         // What a client shows, and where it resumes.
         "message" | "resume_cursor" => Ok(()),
         other => Err(format!("unknown expectation {other}")),
@@ -98,17 +99,17 @@ fn expect(profile: &Profile, ours: &Outcome, name: &str, expected: &Value) -> Re
 
 fn class(ours: &Outcome, expected: &str) -> Result<(), String> {
     match expected {
-        "aborted" => equal(
+        "aborted" => same(
             (ours.kind, ours.reason),
             (Kind::Transient, Some(Reason::Truncated)),
         ),
-        "overloaded" => equal(ours.kind, Kind::Overloaded),
-        "rate_limited" => equal(
+        "overloaded" => same(ours.kind, Kind::Overloaded),
+        "rate_limited" => same(
             (ours.kind, ours.reason),
             (Kind::Throttled, Some(Reason::RateLimit)),
         ),
-        "quota_exhausted" => equal(ours.kind, Kind::OutOfQuota),
-        "content_policy" => equal(
+        "quota_exhausted" => same(ours.kind, Kind::OutOfQuota),
+        "content_policy" => same(
             (ours.kind, ours.reason),
             (Kind::Invalid, Some(Reason::ContentPolicy)),
         ),

@@ -1,14 +1,15 @@
 //! How much of a rate is left.
 
 use buttress_classify::hints::{RateLimit, rate_limits};
+use buttress_tests::{Suite, same, vectors};
 use serde_json::{Value, json};
 
-use crate::{Suite, equal, headers, id, milliseconds, unix, vectors};
+use crate::{headers, id, milliseconds, unix};
 
 #[test]
 fn rate_limit_headers_are_read_as_providers_write_them() {
     let mut suite = Suite::default();
-    for vector in vectors("rate_limit_headers.json") {
+    for vector in vectors("rate_limit_headers") {
         let verdict = match vector["kind"].as_str().unwrap() {
             "duration" => duration(&vector),
             "anthropic" => anthropic(&vector),
@@ -23,7 +24,7 @@ fn duration(vector: &Value) -> Result<(), String> {
     let headers = headers(&json!({ "x-ratelimit-reset-requests": vector["input"] }));
     let reset = rate_limits(&headers, None).requests.reset;
     let expected = vector["expected"]["ms"].as_u64();
-    equal(reset.map(milliseconds), expected.map(u128::from))
+    same(reset.map(milliseconds), expected.map(u128::from))
 }
 
 fn anthropic(vector: &Value) -> Result<(), String> {
@@ -38,12 +39,12 @@ fn anthropic(vector: &Value) -> Result<(), String> {
     ] {
         limit(ours, &expected[name])?;
     }
-    equal(expected.as_object().unwrap().len(), 4)
+    same(expected.as_object().unwrap().len(), 4)
 }
 
 fn limit(ours: RateLimit, expected: &Value) -> Result<(), String> {
-    equal(ours.limit, expected["limit"].as_u64())?;
-    equal(ours.remaining, expected["remaining"].as_u64())?;
+    same(ours.limit, expected["limit"].as_u64())?;
+    same(ours.remaining, expected["remaining"].as_u64())?;
     let reset = expected["reset_in_ms"].as_u64().map(u128::from);
-    equal(ours.reset.map(milliseconds), reset)
+    same(ours.reset.map(milliseconds), reset)
 }

@@ -8,15 +8,16 @@ use std::time::{Duration, SystemTime};
 
 use buttress_classify::Profile;
 use buttress_classify::hints::Hints;
+use buttress_tests::{Listed, Suite, same, vectors};
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use crate::{Suite, equal, headers, id, milliseconds, unix, vectors};
+use crate::{headers, id, milliseconds, unix};
 
 #[test]
 fn the_field_is_read_by_its_rfc_and_what_is_not_it_is_absent() {
     let mut suite = Suite::default();
-    for vector in vectors("retry_after.json") {
+    for vector in vectors("retry_after") {
         let value = match &vector["value"] {
             Value::Null => &vector["values"],
             value => value,
@@ -30,7 +31,7 @@ fn the_field_is_read_by_its_rfc_and_what_is_not_it_is_absent() {
             Value::String(decision) if decision == "decision" => Some(Duration::from_secs(60)),
             seconds => seconds.as_u64().map(Duration::from_secs),
         };
-        suite.judge(format!("{value} at {now}"), equal(ours, theirs));
+        suite.judge(format!("{value} at {now}"), same(ours, theirs));
     }
     suite.finish(&[
         (
@@ -47,7 +48,7 @@ fn the_field_is_read_by_its_rfc_and_what_is_not_it_is_absent() {
 #[test]
 fn hints_are_read_as_clients_do_and_by_our_rule_where_they_differ() {
     let mut suite = Suite::default();
-    for vector in vectors("retry_after_headers.json") {
+    for vector in vectors("retry_after_headers") {
         suite.judge(id(&vector), judge(&vector));
     }
     suite.finish(LISTED);
@@ -63,20 +64,20 @@ fn judge(vector: &Value) -> Result<(), String> {
     if let Some(retry) = expected["retry"].as_bool() {
         let outcome = Profile::OPENAI.error_body(status, &headers, &[]);
         let within = hint.is_none_or(|hint| is_within_the_clients_cap(vector, hint));
-        return equal(outcome.is_retryable() && within, retry);
+        return same(outcome.is_retryable() && within, retry);
     }
     if let Some(hint_ms) = expected.get("hint_ms") {
-        return equal(hint.map(milliseconds), hint_ms.as_u64().map(u128::from));
+        return same(hint.map(milliseconds), hint_ms.as_u64().map(u128::from));
     }
     if expected["source"] == "backoff" {
         // A hint of zero leaves the wait to the backoff too.
-        return equal(hint.unwrap_or_default(), Duration::ZERO);
+        return same(hint.unwrap_or_default(), Duration::ZERO);
     }
     if let Some(delay) = expected["delay_ms"].as_u64() {
         // Where the delay is the backoff, the header must have said nothing.
         let own = input["exponential_backoff_ms"].as_u64() == Some(delay);
         let theirs = (!own).then_some(u128::from(delay));
-        return equal(hint.map(milliseconds), theirs);
+        return same(hint.map(milliseconds), theirs);
     }
     in_range(hint, &headers, expected)
 }
@@ -93,8 +94,8 @@ fn in_range(
         .get("retry-after")
         .and_then(|v| v.to_str().ok()?.parse().ok());
     match (hint, header) {
-        (Some(hint), _) => equal(holds(hint.as_secs_f64() * 1e3), true),
-        (None, Some(seconds)) => equal(holds(1e3 * f64::max(seconds, 0.0)), false),
+        (Some(hint), _) => same(holds(hint.as_secs_f64() * 1e3), true),
+        (None, Some(seconds)) => same(holds(1e3 * f64::max(seconds, 0.0)), false),
         (None, None) => Ok(()),
     }
 }
@@ -118,7 +119,7 @@ fn now(input: &Value) -> Option<SystemTime> {
     input["now_unix"].as_u64().map(unix)
 }
 
-const LISTED: &[crate::Listed] = &[
+const LISTED: &[Listed] = &[
     ("anthropic_py_4", EARLIER),
     ("anthropic_py_9", EARLIER),
     ("anthropic_py_10", EARLIER),

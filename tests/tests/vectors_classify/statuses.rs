@@ -1,20 +1,21 @@
 //! Which statuses and error codes clients retry.
 
 use buttress_classify::Profile;
+use buttress_tests::{Listed, Suite, same, vectors};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::Value;
 
-use crate::{Suite, equal, id, vectors};
+use crate::id;
 
 #[test]
 fn statuses_are_retryable_as_the_sdks_have_them() {
     let mut suite = Suite::default();
-    for vector in vectors("status_classification.json") {
+    for vector in vectors("status_classification") {
         let client = id(&vector);
         let profile = profile_of(client);
         for (list, expected) in [("retryable", true), ("not_retryable", false)] {
             for entry in vector[list].as_array().unwrap() {
-                let verdict = is_retryable(&profile, entry).and_then(|ours| equal(ours, expected));
+                let verdict = is_retryable(&profile, entry).and_then(|ours| same(ours, expected));
                 let entry = entry.to_string();
                 suite.judge(format!("{client}/{}", entry.trim_matches('"')), verdict);
             }
@@ -54,7 +55,7 @@ fn is_retryable(profile: &Profile, entry: &Value) -> Result<bool, String> {
     Ok(profile.error_body(status, &headers, &[]).is_retryable())
 }
 
-const LISTED: &[crate::Listed] = &[
+const LISTED: &[Listed] = &[
     ("openai_python/501", UNKNOWN_METHOD),
     ("reqwest_retry/501", UNKNOWN_METHOD),
     ("mistral/408", TIMED_OUT),
