@@ -201,9 +201,7 @@ impl Circuit {
     /// Lets the window slide to the present, and opens the circuit if what remains in it says so.
     pub fn turn(&mut self, now: Instant, sample: f64) {
         self.tally.turn(now);
-        if self.counts(now).failures > 0 {
-            self.evaluate(now, sample);
-        }
+        self.evaluate(now, sample);
     }
 
     /// Refuses all calls until [`reset`](Self::reset) or [`force_closed`](Self::force_closed).

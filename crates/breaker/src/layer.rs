@@ -170,10 +170,12 @@ impl<C, R> CircuitBreakerLayer<C, Unkeyed, R> {
 impl<C, F, Key: Hash + Eq, R> CircuitBreakerLayer<C, Keyed<F, Key>, R> {
     /// The most circuits at a time. Default: 10,000.
     ///
-    /// Where there is room for no more, a new key takes the place of a closed circuit that has not been used of
-    /// late, and what that one had counted is lost. Circuits that are not closed keep their places, until
-    /// their wait has been over for longer than the longest one and nobody has asked. If none is found at once, the key shares the overflow circuit with all others like it; that one knows
-    /// nothing of [single credentials](Policy::single_credential).
+    /// Where there is room for no more, a new key takes the place of a closed circuit that has not been used
+    /// of late, and what that one had counted is lost. Circuits that are open or half-open keep their places,
+    /// until their wait, or the lease of their probe, has been over for longer than the longest wait and
+    /// nobody has asked; what is held by hand keeps its place for good. If none is found at once, the key
+    /// shares the overflow circuit with all others like it; that one knows nothing of
+    /// [single credentials](Policy::single_credential).
     #[must_use]
     pub fn max_circuits(mut self, max: NonZeroUsize) -> Self {
         let Map { policy, name, .. } = &*self.circuits.map;

@@ -93,10 +93,10 @@ impl Shared {
         Some(Permit::new(Arc::clone(stripe), admission))
     }
 
-    /// Whether nothing is lost with it: it is closed, or its wait has been over for longer than the longest one
-    /// and nobody has asked.
+    /// Whether nothing is lost with it.
     pub(crate) fn is_forgettable(&self) -> bool {
-        self.is_closed() || self.core().is_forsaken(clock::now())
+        let now = clock::now();
+        self.core().look(|circuit| circuit.is_forgettable(now))
     }
 
     /// Whether calls are let through whatever comes.

@@ -123,3 +123,30 @@ pub(crate) fn stripes_for_this_machine(most: usize) -> usize {
     let cores = *CORES.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from));
     cores.clamp(1, most)
 }
+
+#[cfg(all(test, not(buttress_loom)))]
+mod tests {
+    use buttress_core::Outcome;
+
+    use super::*;
+    use crate::permit::Permit;
+    use crate::policy::{Policy, Window};
+
+    #[test]
+    fn a_count_that_is_high_is_collected_where_nothing_else_would_collect_it() {
+        let last_ten = Window::Calls(std::num::NonZeroU16::new(10).unwrap());
+        let now = crate::clock::now();
+        let (core, stripes) = Core::striped(Policy::DEFAULT.window(last_ten), None, now, 1);
+        let stripe = &stripes[0];
+        let count = || split(stripe.word.load(Ordering::Relaxed)).1;
+        stripe
+            .word
+            .fetch_add(u64::from(HIGH_COUNT) - 64, Ordering::Relaxed);
+        for _ in 0..64 {
+            let admission = stripe.word().admission().unwrap();
+            Permit::new(Arc::clone(stripe), admission).settle(&Outcome::SUCCESS, || now);
+        }
+        assert_eq!(count(), 0);
+        assert_eq!(core.look(|circuit| circuit.counts(now)).calls, 10);
+    }
+}

@@ -147,6 +147,19 @@ async fn an_open_circuit_is_not_forgotten_however_many_others_come() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_circuit_that_somebody_holds_closed_by_hand_is_not_forgotten() {
+    let layer = layer(3);
+    refused(&layer, (1, true)).await;
+    let circuits = layer.circuits();
+    circuits.get(&1).unwrap().force_closed();
+    for newcomer in 10..100 {
+        refused(&layer, (newcomer, true)).await;
+    }
+    let held = circuits.get(&1).expect("it keeps its place");
+    assert_eq!(held.state(), CircuitState::ForcedClosed);
+}
+
+#[tokio::test(start_paused = true)]
 async fn open_circuits_that_nobody_asks_for_any_more_make_room() {
     let layer = layer(3);
     for key in 0..3 {
@@ -163,6 +176,32 @@ async fn open_circuits_that_nobody_asks_for_any_more_make_room() {
         refused(&layer, (newcomer, true)).await;
     }
     assert!((0..3).all(|key| layer.circuits().get(&key).is_none()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn half_open_circuits_that_nobody_asks_for_any_more_make_room() {
+    let layer = layer(3);
+    let caller = || layer.layer(service_fn(|_: Call| async { Ok::<_, BoxError>(()) }));
+    for key in 0..3 {
+        refused(&layer, (key, false)).await;
+    }
+    sleep(LONGEST_WAIT).await;
+    let states = || (0..3).map(|key| layer.circuits().get(&key).map(|circuit| circuit.state()));
+    for key in 0..3 {
+        drop(caller().call((key, true))); // the prober goes away
+    }
+    assert!(states().all(|state| state == Some(CircuitState::HalfOpen)));
+    // The probes' lease, and for as long as the longest wait somebody may still come.
+    sleep(Duration::from_secs(320)).await;
+    for newcomer in 10..100 {
+        refused(&layer, (newcomer, true)).await;
+    }
+    assert!(states().all(|state| state == Some(CircuitState::HalfOpen)));
+    sleep(Duration::from_secs(20)).await;
+    for newcomer in 10..100 {
+        refused(&layer, (newcomer, true)).await;
+    }
+    assert!(states().all(|state| state.is_none()));
 }
 
 #[tokio::test(start_paused = true)]

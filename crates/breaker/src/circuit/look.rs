@@ -72,6 +72,19 @@ impl Circuit {
         self.consecutive == 0 && (rated || counts.failures == 0 && counts.slow == 0)
     }
 
+    /// Whether nothing is lost with it: it is closed, or what it waited for has been over for longer than the
+    /// longest wait, and no call has asked since. What somebody holds by hand he will miss.
+    pub(crate) fn is_forgettable(&self, now: Instant) -> bool {
+        let over = match self.state {
+            State::Closed { .. } => return true,
+            State::Open { until, .. } => until,
+            State::HalfOpen(probes) => probes.lease, // of the last one that went out alone
+            State::ForcedClosed | State::ForcedOpen => None,
+        };
+        over.and_then(|over| over.checked_add(self.policy.max_open_wait))
+            .is_some_and(|forsaken| now > forsaken)
+    }
+
     /// Until when calls are refused: `None` if one would be let through, or asks for it.
     pub(crate) fn shut_until(&self) -> Option<End> {
         match self.state {

@@ -122,13 +122,6 @@ impl Core {
         })
     }
 
-    /// Whether what it waited for has been over for longer than the longest wait, and no call has asked since.
-    pub(crate) fn is_forsaken(&self, now: Instant) -> bool {
-        let until = self.shut_until.load(Ordering::Relaxed);
-        let longest = u64::try_from(self.policy.max_open_wait.as_nanos()).unwrap_or(u64::MAX);
-        until != 0 && nanos_since(self.epoch, now) > until.saturating_add(longest)
-    }
-
     /// Turns the window, if a bucket is over, and says the [time](Self::millis).
     #[inline]
     pub(crate) fn tick(&self, now: Instant) -> u32 {

@@ -190,6 +190,27 @@ fn a_success_can_be_the_call_that_makes_a_rate_of_slow_ones() {
 }
 
 #[test]
+fn slow_calls_become_a_rate_when_the_fast_ones_have_left_the_window() {
+    let start = epoch();
+    let slow = SlowCalls::new(SECOND, Ratio::percent(50));
+    let circuit = circuit(counting().slow_calls(Some(slow)), start);
+    let call = |from: Instant, to: Instant| {
+        let mut permit = acquire(&circuit, from);
+        permit.waiting_at(|| from);
+        permit.settle(&WELL, || to);
+    };
+    for _ in 0..11 {
+        call(start, start);
+    }
+    for _ in 0..10 {
+        call(start + 3 * SECOND, start + 5 * SECOND);
+    }
+    assert_eq!(circuit.state(), CircuitState::Closed, "10 of 21");
+    call(start + 11 * SECOND, start + 11 * SECOND);
+    assert_eq!(circuit.state(), CircuitState::Open, "10 of 10");
+}
+
+#[test]
 fn slow_is_the_time_to_the_first_content_and_not_to_the_end() {
     let start = epoch();
     let slow = SlowCalls::new(5 * SECOND, Ratio::ONE);
