@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests may panic, too")]
 
 use std::convert::Infallible;
+use std::future;
+use std::thread;
 use std::time::Duration;
 
 use buttress_core::{Backoff, Kind, Outcome, classify_fn};
@@ -67,6 +69,25 @@ async fn a_layer_applied_twice_has_one_budget_and_so_have_all_clones() {
     // Two retries at 14, the last of which came back.
     assert_eq!(budget.tokens(), 500 - 14);
     assert_eq!(one.budget().unwrap().tokens(), budget.tokens());
+}
+
+#[test]
+fn a_call_counts_once_whichever_thread_it_starts_and_ends_on() {
+    let stuck = tower::service_fn(|_: u8| future::pending::<Result<u32, Infallible>>());
+    let retry = layer().layer(stuck);
+    let budget = retry.budget().unwrap().clone();
+    let mut calls: Vec<_> = (0..40)
+        .map(|n| {
+            let mut retry = retry.clone();
+            thread::spawn(move || retry.call(n)).join().unwrap()
+        })
+        .collect();
+    assert_eq!(budget.active_calls(), 40);
+    let some = calls.split_off(10);
+    thread::spawn(|| drop(some)).join().unwrap();
+    assert_eq!(budget.active_calls(), 10);
+    drop(calls);
+    assert_eq!(budget.active_calls(), 0);
 }
 
 #[tokio::test]
