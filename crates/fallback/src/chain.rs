@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use buttress_core::{BoxError, Classify, Failure, Kind, Outcome, find};
+use buttress_core::{BoxError, Classify, Deadline, Failure, Kind, Outcome, find};
 use tokio::time::Instant;
 
 use crate::error::AllTiersFailed;
@@ -152,7 +152,8 @@ impl<C, T: Traffic> Chain<C, T> {
     fn go_on(&self, mut course: Box<Course<T::Response>>) -> Step<T::Response> {
         let Settings { rules, tiers, .. } = &*self.settings;
         loop {
-            let deadline = course.facts.deadline;
+            let deadlines = [course.facts.deadline, Deadline::current()];
+            let deadline = deadlines.into_iter().flatten().reduce(Deadline::min);
             let time_left = deadline.map(|deadline| deadline.remaining(Instant::now().into_std()));
             let terms = tiers.iter().map(|tier| &tier.terms);
             let Some(place) = course.plan.next(terms, rules, time_left) else {

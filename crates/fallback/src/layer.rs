@@ -164,8 +164,8 @@ impl<C: Clone, T: Traffic + Clone> FallbackLayer<C, T> {
         self.with(|settings| settings.rules.max_attempts = attempts)
     }
 
-    /// The time that must be left before the request's [`Deadline`] for an upstream to be asked. Default: 1 s. A
-    /// primary that [stalls](crate#who-stalls) leaves none, unless it is told to.
+    /// The time that must be left before the [`Deadline`] for an upstream to be asked: the request's, or the
+    /// [current](buttress_core::Deadline::current) one if that is earlier. Default: 1 s. A primary that [stalls](crate#who-stalls) leaves none, unless it is told to.
     ///
     /// [`Deadline`]: buttress_core::Deadline
     #[must_use]

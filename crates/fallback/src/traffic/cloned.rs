@@ -12,7 +12,8 @@ use crate::trail::Trail;
 
 /// Requests `Q` that are cloned, and responses `R` that pass as they are.
 ///
-/// It knows no deadlines, and nobody learns from a response who gave it, unless it says so itself.
+/// It knows no deadline but the [current](buttress_core::Deadline::current) one, and nobody learns from a response
+/// who gave it, unless it says so itself.
 pub struct Cloned<Q, R>(PhantomData<fn(Q) -> R>);
 
 /// How a tier changes a request.

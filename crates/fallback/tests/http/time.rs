@@ -44,3 +44,23 @@ async fn a_tier_sees_the_deadline_and_what_else_the_caller_put_in() {
     request.extensions_mut().insert(deadline);
     assert_eq!(send(&layer, &down(), request).await.unwrap().status(), 200);
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_time_that_the_handler_around_has_is_known_without_being_told() {
+    for (millis, served) in [(1_000, "sorry"), (1_001, "b")] {
+        let (a, b) = (down(), well());
+        let layer = layer()
+            .tier(tier("b", &b))
+            .answer("sorry", |_, _| Some(Response::new(Bytes::new())));
+        let now = Instant::now().into_std();
+        let deadline = Deadline::after(now, Duration::from_millis(millis));
+        let mut request = chat();
+        let later = Deadline::after(now, Duration::from_secs(60));
+        request.extensions_mut().insert(later);
+        let mut call = std::pin::pin!(send(&layer, &a, request));
+        let in_scope =
+            std::future::poll_fn(|cx| Deadline::scope(Some(deadline), || call.as_mut().poll(cx)));
+        let response = in_scope.await.unwrap();
+        assert_eq!(by(&response).name(), served, "{millis} ms left");
+    }
+}
