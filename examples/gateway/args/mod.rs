@@ -12,7 +12,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use buttress::classify::Profile;
-use buttress::core::Backoff;
+use buttress::core::{Backoff, Ratio};
 use buttress::deadline::{BudgetShareLayer, TimeoutBudgetLayer};
 use buttress::idempotency::IdempotencyLayer;
 use buttress::idempotency_redis::RedisStore;
@@ -171,9 +171,14 @@ impl Args {
         TimeoutBudgetLayer::new(self.budget.0.unwrap_or(Duration::MAX))
     }
 
-    /// What each call gets of it: all that is left.
+    /// What each call gets of it: all that is left, and nine tenths of that to begin if there is an answer for
+    /// when it does not.
     pub(crate) fn budget_share(&self) -> BudgetShareLayer {
-        BudgetShareLayer::all().announce(self.budget.0.is_some())
+        let share = BudgetShareLayer::all().announce(self.budget.0.is_some());
+        match self.fallback.static_fallback {
+            Some(_) => share.attempt_share(Ratio::percent(90)),
+            None => share,
+        }
     }
 
     pub(crate) fn larger_model(&self) -> Option<&str> {

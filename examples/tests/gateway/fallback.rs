@@ -138,6 +138,18 @@ async fn all_are_dead_and_the_static_answer_says_that_it_is_less() {
 }
 
 #[tokio::test]
+async fn who_is_silent_for_most_of_the_budget_leaves_time_for_the_static_answer() {
+    let file = File::new("later.txt", "later");
+    let flags = ["--static-fallback", file.path(), "--budget", "1s"];
+    let stalls = Behaviour::well().cut_before_head(Cut::Stall);
+    let chain = Chain::start([stalls], &flags).await;
+    let answer = chain.ask(HELLO).await;
+    assert_eq!(answer.status, StatusCode::OK);
+    assert_eq!(answer.field("x-buttress-served-by"), Some("static"));
+    assert_eq!(chain.calls(), [1]);
+}
+
+#[tokio::test]
 async fn a_request_that_is_wrong_is_sent_to_nobody_else() {
     let file = File::new("never.txt", "never");
     let wrong = [
