@@ -84,7 +84,8 @@
 //! # What it costs
 //!
 //! A call that the primary serves: the clone of the request (of HTTP its head, and one allocation for the record
-//! of its body), two steps of a shared count, and no box, lock or clock. After a failure: one box for the course
+//! of its body), two steps of a shared count, and no box, lock or clock. Retries inside keep a record of their own:
+//! the chunks are shared, the account of them is kept twice. After a failure: one box for the course
 //! of the call, one for the call of each tier and one for its body. [`LastGood`] copies each answer that it keeps
 //! while it passes, and takes a lock at its end.
 //!
