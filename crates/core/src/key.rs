@@ -1,5 +1,8 @@
 //! Which calls are one and the same.
 
+mod field;
+
+use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
@@ -29,23 +32,56 @@ impl IdempotencyKey {
         Ok(Self(key.into()))
     }
 
-    /// Reads a key from a header value: an sf-string in quotes (RFC 9651 §3.3.3), or the bare key.
+    /// Reads a key from a header value, as [`read`](Self::read) does, bare ones included.
     ///
     /// # Errors
-    /// As [`new`](Self::new); also for a quoted string that does not end, or goes on after its end.
+    /// As [`read`](Self::read).
     pub fn parse(value: &[u8]) -> Result<Self, InvalidIdempotencyKey> {
-        let value = value.trim_ascii();
-        let key = match value.strip_prefix(b"\"") {
-            Some(quoted) => unquote(quoted)?,
-            None => value.to_vec(),
-        };
-        check(&key)?;
-        match String::from_utf8(key) {
+        let key = Self::read(value, false)?;
+        match std::str::from_utf8(&key) {
             Ok(key) => Ok(Self(key.into())),
             Err(error) => Err(InvalidIdempotencyKey::Character {
-                at: error.utf8_error().valid_up_to(),
+                at: error.valid_up_to(),
             }),
         }
+    }
+
+    /// The key that a header value holds: what is between the quotes of an sf-string (RFC 9651 §3.3.3), whose
+    /// parameters say nothing; or, unless `strict`, a bare key. Copies nothing unless there are escapes in it.
+    ///
+    /// A bare key is made of letters, digits and `-_.~:+/=`: UUIDs in all their spellings, tokens, base64.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new); also for a quoted string that does not end, for what is no parameter behind its end, and
+    /// for a character that needs quotes.
+    pub fn read(value: &[u8], strict: bool) -> Result<Cow<'_, [u8]>, InvalidIdempotencyKey> {
+        let key = field::read(value, strict)?;
+        check_length(&key)?;
+        Ok(key)
+    }
+
+    /// As a header value: bare, unless it holds a character that needs quotes.
+    #[must_use]
+    pub fn to_field(&self) -> Cow<'_, str> {
+        match self.0.bytes().all(|byte| field::is_bare(&byte)) {
+            true => Cow::Borrowed(&self.0),
+            false => Cow::Owned(self.to_quoted()),
+        }
+    }
+
+    /// As a header value in quotes, as the draft wants it.
+    #[must_use]
+    pub fn to_quoted(&self) -> String {
+        let mut quoted = String::with_capacity(self.0.len() + 2);
+        quoted.push('"');
+        for char in self.0.chars() {
+            if matches!(char, '"' | '\\') {
+                quoted.push('\\');
+            }
+            quoted.push(char);
+        }
+        quoted.push('"');
+        quoted
     }
 
     /// The key itself. It belongs on the wire, not into a log.
@@ -98,31 +134,18 @@ impl fmt::Display for InvalidIdempotencyKey {
 impl Error for InvalidIdempotencyKey {}
 
 fn check(key: &[u8]) -> Result<(), InvalidIdempotencyKey> {
-    if key.is_empty() || key.len() > IdempotencyKey::MAX_LEN {
-        return Err(InvalidIdempotencyKey::Length { len: key.len() });
-    }
-    match key.iter().position(|b| !matches!(b, b' '..=b'~')) {
+    check_length(key)?;
+    match key.iter().position(|byte| !field::is_printable(byte)) {
         Some(at) => Err(InvalidIdempotencyKey::Character { at }),
         None => Ok(()),
     }
 }
 
-/// The content of an sf-string whose opening quote has been taken off.
-fn unquote(quoted: &[u8]) -> Result<Vec<u8>, InvalidIdempotencyKey> {
-    let mut key = Vec::with_capacity(quoted.len());
-    let mut bytes = quoted.iter().copied().enumerate();
-    while let Some((at, byte)) = bytes.next() {
-        match byte {
-            b'"' if at + 1 == quoted.len() => return Ok(key),
-            b'"' => return Err(InvalidIdempotencyKey::Character { at }),
-            b'\\' => match bytes.next() {
-                Some((_, escaped @ (b'"' | b'\\'))) => key.push(escaped),
-                _ => return Err(InvalidIdempotencyKey::Character { at }),
-            },
-            _ => key.push(byte),
-        }
+const fn check_length(key: &[u8]) -> Result<(), InvalidIdempotencyKey> {
+    match key.len() {
+        1..=IdempotencyKey::MAX_LEN => Ok(()),
+        len => Err(InvalidIdempotencyKey::Length { len }),
     }
-    Err(InvalidIdempotencyKey::Character { at: quoted.len() })
 }
 
 #[cfg(test)]
@@ -136,6 +159,10 @@ mod tests {
         let bare = IdempotencyKey::parse(b"8e03978e-40d5").unwrap();
         assert_eq!(IdempotencyKey::parse(b"\"8e03978e-40d5\"").unwrap(), bare);
         assert_eq!(IdempotencyKey::parse(b"  8e03978e-40d5 ").unwrap(), bare);
+        let with_parameters = b" \"8e03978e-40d5\"; v=1; w=\"x;y\" ";
+        assert_eq!(IdempotencyKey::parse(with_parameters).unwrap(), bare);
+        let base64 = IdempotencyKey::parse(b"bWFuIGlz+w/=").unwrap();
+        assert_eq!(base64.as_str(), "bWFuIGlz+w/=");
     }
 
     #[test]
@@ -148,8 +175,35 @@ mod tests {
         assert_eq!(IdempotencyKey::parse(b"ab\x07"), character(2));
         assert_eq!(IdempotencyKey::parse("ab\u{e9}".as_bytes()), character(2));
         assert_eq!(IdempotencyKey::parse(b"\"open"), character(4));
-        assert_eq!(IdempotencyKey::parse(b"\"a\";b"), character(1));
         assert_eq!(IdempotencyKey::parse(b"\"a\\n\""), character(1));
+        assert_eq!(IdempotencyKey::parse(b"a, b"), character(1));
+    }
+
+    #[test]
+    fn what_is_no_key_is_none() {
+        let hostile: [&[u8]; 12] = [
+            b" ",
+            b"\"\"",
+            b"abc\"",
+            b"'abc'",
+            b"\"a\" x",
+            b"\"a\", \"b\"",
+            b"\"a\tb\"",
+            b"\"caf\xe9\"",
+            b"\"a\";",
+            b"\"a\";A=1",
+            b"?1",
+            b"(\"a\")",
+        ];
+        for value in hostile {
+            assert!(IdempotencyKey::parse(value).is_err(), "{value:?}");
+        }
+    }
+
+    #[test]
+    fn strict_wants_quotes() {
+        assert!(IdempotencyKey::read(b"abc", true).is_err());
+        assert_eq!(*IdempotencyKey::read(b"\"abc\"", true).unwrap(), *b"abc");
     }
 
     #[test]
@@ -165,10 +219,12 @@ mod tests {
         }
 
         #[test]
-        fn what_was_quoted_comes_back(key in "[ -~]{1,100}") {
-            let quoted = format!("\"{}\"", key.replace('\\', "\\\\").replace('"', "\\\""));
-            let parsed = IdempotencyKey::parse(quoted.as_bytes()).unwrap();
-            prop_assert_eq!(parsed.as_str(), key);
+        fn what_is_sent_comes_back(key in "[ -~]{1,100}") {
+            let key = IdempotencyKey::new(&key).unwrap();
+            prop_assert_eq!(&IdempotencyKey::parse(key.to_field().as_bytes()).unwrap(), &key);
+            let quoted = key.to_quoted();
+            let read = IdempotencyKey::read(quoted.as_bytes(), true).unwrap();
+            prop_assert_eq!(&*read, key.as_str().as_bytes());
         }
     }
 }

@@ -63,7 +63,7 @@ impl IdempotencyKeyLayer {
     /// Sends keys in the header `idempotency-key`.
     #[must_use]
     pub fn new() -> Self {
-        Self::with_header(HeaderName::from_static("idempotency-key"))
+        Self::with_header(IDEMPOTENCY_KEY)
     }
 
     /// Sends keys in this header.
@@ -85,7 +85,8 @@ impl IdempotencyKeyLayer {
         Some(Self::with_header(HeaderName::from_static(name)))
     }
 
-    /// Sends keys in quotes, as the draft wants them. Default: bare, as most servers take them.
+    /// Sends keys in quotes, as the draft wants them. Default: bare, as most servers take them, unless a key of the
+    /// caller's holds something that needs quotes.
     #[must_use]
     pub const fn quoted(mut self, quoted: bool) -> Self {
         self.settings.quoted = quoted;
@@ -165,10 +166,15 @@ impl<S: fmt::Debug> fmt::Debug for IdempotencyKeys<S> {
 
 impl Settings {
     fn provide<B>(&self, request: &mut Request<B>) {
-        if request.headers().contains_key(&self.header) {
-            return; // the caller's own; a retry reads it there
-        }
         let known = request.extensions().get::<IdempotencyKey>().cloned();
+        if let Some(value) = request.headers().get(&self.header) {
+            // The caller's own. A retry reads it there, unless its header has another name.
+            let key = IdempotencyKey::parse(value.as_bytes());
+            if let (None, Ok(key), true) = (known, key, self.header != IDEMPOTENCY_KEY) {
+                request.extensions_mut().insert(key);
+            }
+            return;
+        }
         let Some(key) = known.clone().or_else(generate) else {
             return;
         };
@@ -182,19 +188,10 @@ impl Settings {
     }
 
     fn value(&self, key: &IdempotencyKey) -> Option<HeaderValue> {
-        if !self.quoted {
-            return key.as_str().parse().ok();
+        match self.quoted {
+            true => key.to_quoted().parse().ok(),
+            false => key.to_field().parse().ok(),
         }
-        let mut quoted = String::with_capacity(key.as_str().len() + 2);
-        quoted.push('"');
-        for char in key.as_str().chars() {
-            if matches!(char, '"' | '\\') {
-                quoted.push('\\');
-            }
-            quoted.push(char);
-        }
-        quoted.push('"');
-        quoted.parse().ok()
     }
 }
 
@@ -209,5 +206,7 @@ fn generate() -> Option<IdempotencyKey> {
     }
     IdempotencyKey::new(std::str::from_utf8(&digits).ok()?).ok()
 }
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 const HEX: &[u8; 16] = b"0123456789abcdef";

@@ -44,6 +44,10 @@ impl Scope {
 
     /// The credentials of a request: `authorization`, `x-api-key`, `api-key`, `x-goog-api-key`, `cookie` and the
     /// parameter `key` of the query, as many as there are. `None` if there are none.
+    ///
+    /// All of them, since one may be an application's and another its user's. Where clients keep cookies that a load
+    /// balancer sets, the retry of a first call is another caller's: name the [header](Self::header) that tells callers
+    /// apart.
     #[must_use]
     pub fn credentials(head: &Parts) -> Option<Self> {
         let mut scope = Self(Vec::new());

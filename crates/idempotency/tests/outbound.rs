@@ -81,3 +81,29 @@ async fn the_header_may_have_another_name() {
     let layer = IdempotencyKeyLayer::with_header(name);
     assert!(layer.layer(upstream).oneshot(post()).await.unwrap());
 }
+
+#[tokio::test]
+async fn a_retry_hears_of_the_callers_key_in_a_header_of_another_name() {
+    let upstream = service_fn(|request: Request<()>| async move {
+        Ok::<_, Infallible>(request.extensions().get::<IdempotencyKey>().cloned())
+    });
+    let layer = IdempotencyKeyLayer::with_header(HeaderName::from_static("x-request-key"));
+    let mut request = post();
+    request
+        .headers_mut()
+        .insert("x-request-key", "\"mine\"".parse().unwrap());
+    let known = layer.layer(upstream).oneshot(request).await.unwrap();
+    assert_eq!(known.unwrap().as_str(), "mine");
+}
+
+#[tokio::test]
+async fn a_key_that_needs_quotes_gets_them() {
+    for (key, sent_as) in [("a b", "\"a b\""), ("order/12+x=", "order/12+x=")] {
+        let mut request = post();
+        request
+            .extensions_mut()
+            .insert(IdempotencyKey::new(key).unwrap());
+        let (header, _) = sent(IdempotencyKeyLayer::new(), request).await;
+        assert_eq!(header.as_deref(), Some(sent_as));
+    }
+}
