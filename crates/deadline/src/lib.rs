@@ -68,9 +68,10 @@
 //!
 //! A call reads the clock once, and passes over its headers once. Where the budget begins, the extension of
 //! the request is three allocations, if it is the first; a share of a deadline that is there already takes
-//! its place, for none. Nothing is boxed or locked. The timer is made when somebody first waits, or for an answer in more than one piece; it is one for
-//! head and body, and is left to the layer outside where that ends the call anyway. A frame costs two accesses
-//! to a thread's own memory. Telling the upstream is a header: its value is one allocation.
+//! its place, for none. Nothing is boxed or locked. The timer is made when somebody first waits, or for an answer
+//! in more than one piece; it is one for head and body, and is left to the layer outside where that ends the call
+//! anyway. A frame costs two accesses to a thread's own memory. Telling the upstream is a header: its value is one
+//! allocation.
 //!
 //! # Observability
 //!
