@@ -12,11 +12,12 @@ use std::time::Duration;
 
 use buttress_idempotency::{Claim, IdempotencyStore, Lease};
 use buttress_idempotency_redis::{RedisStore, StoreUnavailable};
+use buttress_testkit::redis::free_port;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, sleep};
 
-use kit::{CALL, LONG, Server, answer, claim, finished, free_port, granted, in_flight, lease};
+use kit::{CALL, LONG, Server, answer, claim, finished, granted, in_flight, lease};
 
 fn nowhere() -> RedisStore {
     RedisStore::new(&format!("redis://127.0.0.1:{}/", free_port())).unwrap()

@@ -5,6 +5,7 @@
 //! - [`body`]: bodies made of scripted frames, and an audit of what a body does.
 //! - [`events`]: what is said to `tracing`, line by line.
 //! - [`outage`]: open-loop load on an upstream in trouble, and what became of it, second by second.
+//! - [`redis`]: a server of a test's own.
 //! - [`upstream`]: an LLM API that misbehaves by script, over real sockets or in memory, and counts.
 //!
 //! Nothing here depends on a Buttress crate, and nothing sleeps in real time when tokio's clock is paused.
@@ -13,6 +14,7 @@ pub mod body;
 pub mod events;
 pub mod outage;
 pub mod probe;
+pub mod redis;
 pub mod upstream;
 
 mod random;

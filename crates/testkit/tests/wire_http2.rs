@@ -5,6 +5,8 @@
     reason = "a helper of a test may panic as a test may"
 )]
 
+mod common;
+
 use std::{error::Error, time::Duration};
 
 use buttress_testkit::{
@@ -20,6 +22,8 @@ use tokio::{
     task::JoinSet,
     time::{Instant, timeout},
 };
+
+use common::tcp::eventually;
 
 const DELAY: Duration = Duration::from_millis(25);
 
@@ -75,18 +79,6 @@ async fn frames(mut body: Incoming) -> (Vec<String>, Option<hyper::Error>) {
         }
     }
     (frames, None)
-}
-
-/// Waits until it is so: what one side has done, the other sees a moment later.
-async fn eventually(is_so: impl Fn() -> bool) {
-    let wait = async {
-        while !is_so() {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-    };
-    timeout(Duration::from_secs(10), wait)
-        .await
-        .expect("it never became so");
 }
 
 fn reason(error: &hyper::Error) -> Option<h2::Reason> {

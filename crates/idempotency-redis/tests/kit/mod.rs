@@ -1,16 +1,12 @@
 //! A Redis of a test's own, and what is told to stores.
 #![allow(dead_code, reason = "not every test needs all of it")]
 
-use std::fs;
-use std::io::Write;
-use std::net::TcpListener;
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
 use buttress_idempotency::{CallId, Claim, Fingerprint, IdempotencyStore, Lease, Stored};
 use buttress_idempotency_redis::RedisStore;
+use buttress_testkit::redis::RedisServer;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use redis::aio::MultiplexedConnection;
@@ -20,65 +16,22 @@ use tokio::time::{Instant, sleep};
 /// Longer than any lease that a test waits for the end of.
 pub(crate) const LONG: Duration = Duration::from_secs(60);
 
-/// A server that ends with the test. It listens on a port that was free.
-pub(crate) struct Server {
-    child: Child,
-    port: u16,
-    dir: PathBuf,
-    options: Vec<String>,
-}
+/// A server that ends with the test, and what to ask it.
+pub(crate) struct Server(RedisServer);
 
 impl Server {
-    /// `None` if there is no such program; that is said, and CI does not let it pass.
+    /// `None` if there is no such program.
     pub(crate) async fn start() -> Option<Self> {
         Self::with(&[]).await
     }
 
     pub(crate) async fn with(options: &[&str]) -> Option<Self> {
-        static STARTED: AtomicU32 = AtomicU32::new(0);
-        let name = format!(
-            "buttress-redis-{}-{}",
-            std::process::id(),
-            STARTED.fetch_add(1, Relaxed)
-        );
-        let dir = std::env::temp_dir().join(name);
-        fs::create_dir_all(&dir).unwrap();
-        let options: Vec<String> = options.iter().map(|&option| option.to_owned()).collect();
-        // Somebody else may take the port before the server does.
-        for _ in 0..5 {
-            let port = free_port();
-            let Some(child) = spawn(port, &dir, &options) else {
-                let mut past_the_capture = std::io::stderr();
-                writeln!(past_the_capture, "skipped: redis-server not found").unwrap();
-                return None;
-            };
-            let options = options.clone();
-            let mut server = Self {
-                child,
-                port,
-                dir: dir.clone(),
-                options,
-            };
-            if server.is_ready().await {
-                return Some(server);
-            }
-        }
-        panic!("redis-server found no port");
-    }
-
-    pub(crate) fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}/", self.port)
+        RedisServer::start(options).await.map(Self)
     }
 
     /// A store that a slow machine does not make nervous.
     pub(crate) fn store(&self) -> RedisStore {
         RedisStore::new(&self.url()).unwrap().patience(LONG)
-    }
-
-    /// As by `kill -9`.
-    pub(crate) fn stop(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
     }
 
     /// How often anybody has connected, this time included.
@@ -95,21 +48,6 @@ impl Server {
         let stats: String = self.say(&[b"INFO", b"stats"]).await;
         let mut counts = stats.lines().filter_map(|line| line.strip_prefix(what));
         counts.next().unwrap().parse().unwrap()
-    }
-
-    /// On the same port.
-    pub(crate) async fn restart(&mut self) {
-        self.child = spawn(self.port, &self.dir, &self.options).unwrap();
-        assert!(self.is_ready().await, "it does not start again");
-    }
-
-    /// The server is there, and says nothing.
-    pub(crate) fn freeze(&self) {
-        self.signal("-STOP");
-    }
-
-    pub(crate) fn thaw(&self) {
-        self.signal("-CONT");
     }
 
     pub(crate) async fn connect(&self) -> MultiplexedConnection {
@@ -135,66 +73,19 @@ impl Server {
         keys.sort();
         keys
     }
+}
 
-    fn signal(&self, signal: &str) {
-        let pid = self.child.id().to_string();
-        let status = Command::new("kill").args([signal, &pid]).status().unwrap();
-        assert!(status.success());
-    }
+impl Deref for Server {
+    type Target = RedisServer;
 
-    /// It speaks, be it to refuse a password that is missing.
-    async fn is_ready(&mut self) -> bool {
-        let client = Client::open(self.url()).unwrap();
-        let by = Instant::now() + Duration::from_secs(20);
-        while Instant::now() < by && self.child.try_wait().unwrap().is_none() {
-            match client.get_multiplexed_async_connection().await {
-                Ok(mut connection) => match cmd("PING").query_async(&mut connection).await {
-                    Ok(()) => return true,
-                    Err(error) if error.code() == Some("NOAUTH") => return true,
-                    Err(_) => {}
-                },
-                Err(error) if !error.is_io_error() => return true,
-                Err(_) => {}
-            }
-            sleep(Duration::from_millis(10)).await;
-        }
-        false
+    fn deref(&self) -> &RedisServer {
+        &self.0
     }
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        // It may have been stopped; and whatever cannot be cleaned up lies among the temporary files.
-        drop(self.child.kill());
-        drop(self.child.wait());
-        drop(fs::remove_dir_all(&self.dir));
-    }
-}
-
-fn spawn(port: u16, dir: &PathBuf, options: &[String]) -> Option<Child> {
-    let port = port.to_string();
-    let child = Command::new("redis-server")
-        .args(["--port", &port, "--bind", "127.0.0.1", "--save", ""])
-        .arg("--dir")
-        .arg(dir)
-        .args(options)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn();
-    child.ok()
-}
-
-/// A port that nobody listens at. None of those that the system gives to whoever connects, so that a server finds it
-/// free again when it comes back.
-pub(crate) fn free_port() -> u16 {
-    static GIVEN: AtomicU32 = AtomicU32::new(0);
-    loop {
-        // Several processes test at the same time.
-        let n = std::process::id() * 131 + GIVEN.fetch_add(1, Relaxed);
-        let port = u16::try_from(12_000 + n % 20_000).unwrap();
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return port;
-        }
+impl DerefMut for Server {
+    fn deref_mut(&mut self) -> &mut RedisServer {
+        &mut self.0
     }
 }
 
