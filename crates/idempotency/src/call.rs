@@ -7,7 +7,6 @@ use std::task::{Context, Poll, ready};
 
 use buttress_core::{BoxError, Deadline};
 use bytes::{Buf, Bytes};
-use http::HeaderMap;
 use http_body::{Body, Frame};
 use pin_project_lite::pin_project;
 use tokio::time::{Sleep, sleep};
@@ -32,7 +31,8 @@ pin_project! {
     ///     └─ no answer, or no time left ───────┘
     /// ```
     ///
-    /// It ends when the store has been told, so that whoever asks again afterwards finds what was kept.
+    /// Its last piece is handed on when the store has been told, so that whoever has had all of it and asks again
+    /// finds what was kept. HTTP/1 servers ask for nothing more once a body has its length, nor whether it has ended.
     pub(crate) struct CallBody<O, W> {
         notes: Arc<Notes>,
         keeping: Keeping,
@@ -61,12 +61,14 @@ pin_project! {
 
 /// What the store is told.
 enum Telling {
-    Finish(Reply<bool>),
+    /// To keep so many bytes.
+    Finish(Reply<bool>, usize),
     Release(Reply<()>),
 }
 
 enum Ending {
-    Complete(Option<HeaderMap>),
+    /// With its last frame, unless nobody knew that it was the last.
+    Complete(Option<Frame<Bytes>>),
     Failed(BoxError),
 }
 
@@ -102,24 +104,34 @@ where
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let polled = Deadline::scope(self.time, || self.as_mut().poll_phase(cx));
-        if polled.is_pending() {
-            let mut this = self.project();
-            if let Some(ticket) = this.ticket {
-                ticket.renew(cx);
-            }
-            if this.limit.is_none() {
-                this.limit.set(Some(sleep(this.keeping.max_run)));
-            }
-            if let Some(limit) = this.limit.as_mut().as_pin_mut() {
-                ready!(limit.poll(cx));
-                this.phase.set(Phase::Over);
-                *this.ticket = None;
-                let error = RunElapsed::refuse(this.keeping.max_run);
-                return Poll::Ready(Some(Err(error)));
-            }
+        if let Some(ticket) = self.as_mut().project().ticket {
+            ticket.renew(cx);
         }
-        polled
+        let polled = Deadline::scope(self.time, || self.as_mut().poll_phase(cx));
+        let mut this = self.as_mut().project();
+        if polled.is_ready() || matches!(*this.phase, Phase::Closing { .. }) {
+            return polled;
+        }
+        if this.limit.is_none() {
+            this.limit.set(Some(sleep(this.keeping.max_run)));
+        }
+        if let Some(limit) = this.limit.as_mut().as_pin_mut() {
+            ready!(limit.poll(cx));
+        }
+        if matches!(*this.phase, Phase::Opening { .. }) && this.notes.has_begun() {
+            this.notes.set_out_of_time();
+            return self.poll_phase(cx);
+        }
+        let release = this.ticket.as_mut().map(Ticket::release);
+        let telling = Telling::Release(release.unwrap_or(Reply::now(())));
+        let ending = Some(Ending::Failed(RunElapsed::refuse(this.keeping.max_run)));
+        // ## Opening | Streaming => Closing
+        this.phase.set(Phase::Closing { telling, ending });
+        self.poll_phase(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self.phase, Phase::Over)
     }
 }
 
@@ -150,7 +162,11 @@ where
                     };
                     *this.ticket = Some(ticket);
                     let (size, is_end) = (Left::of(&body), body.is_end_stream());
-                    this.notes.publish(Head { parts, size });
+                    this.notes.publish(Head {
+                        parts,
+                        size,
+                        is_all: is_end,
+                    });
                     // ## Opening => Streaming
                     this.phase.set(Phase::Streaming { body });
                     if !is_end {
@@ -158,15 +174,22 @@ where
                         return Poll::Ready(Some(Ok(Frame::data(Bytes::new()))));
                     }
                 }
-                PhaseProj::Streaming { body } => {
-                    let ending = match ready!(body.poll_frame(cx)) {
+                PhaseProj::Streaming { mut body } => {
+                    let ending = match ready!(body.as_mut().poll_frame(cx)) {
                         Some(Ok(frame)) => match frame.into_data() {
                             Ok(mut data) => {
                                 let data = data.copy_to_bytes(data.remaining());
                                 this.record.push(&data, this.keeping.max_body);
-                                return Poll::Ready(Some(Ok(Frame::data(data))));
+                                let frame = Frame::data(data);
+                                if !body.is_end_stream() {
+                                    return Poll::Ready(Some(Ok(frame)));
+                                }
+                                Ending::Complete(Some(frame))
                             }
-                            Err(frame) => Ending::Complete(frame.into_trailers().ok()),
+                            Err(frame) => {
+                                let trailers = frame.into_trailers().ok();
+                                Ending::Complete(trailers.map(Frame::trailers))
+                            }
                         },
                         Some(Err(error)) => Ending::Failed(error),
                         None => Ending::Complete(None),
@@ -183,7 +206,12 @@ where
                 }
                 PhaseProj::Closing { telling, ending } => {
                     match telling {
-                        Telling::Finish(finish) => drop(ready!(Pin::new(finish).poll(cx))),
+                        Telling::Finish(finish, bytes) => {
+                            let kept = ready!(Pin::new(finish).poll(cx));
+                            if let Some(Ticket { call, .. }) = this.ticket {
+                                event::told(call, kept, *bytes);
+                            }
+                        }
                         Telling::Release(release) => ready!(Pin::new(release).poll(cx)),
                     }
                     let ending = ending.take();
@@ -191,9 +219,7 @@ where
                     this.phase.set(Phase::Over);
                     *this.ticket = None;
                     return Poll::Ready(match ending {
-                        Some(Ending::Complete(Some(trailers))) => {
-                            Some(Ok(Frame::trailers(trailers)))
-                        }
+                        Some(Ending::Complete(Some(last))) => Some(Ok(last)),
                         Some(Ending::Failed(error)) => Some(Err(error)),
                         Some(Ending::Complete(None)) | None => None,
                     });
@@ -216,13 +242,16 @@ fn tell(
         return Telling::Release(Reply::now(()));
     }
     let answer = match ending {
-        Ending::Complete(trailers) => keeping.answer(notes, record, trailers.as_ref()),
+        Ending::Complete(last) => {
+            let trailers = last.as_ref().and_then(Frame::trailers_ref);
+            keeping.answer(notes, record, trailers)
+        }
         Ending::Failed(_) => Err(None),
     };
     match answer {
         Ok(answer) => {
-            event::kept(&ticket.call, answer.body().len());
-            Telling::Finish(ticket.finish(answer, keeping.ttl))
+            let bytes = answer.body().len();
+            Telling::Finish(ticket.finish(answer, keeping.ttl), bytes)
         }
         Err(reason) => {
             match reason {

@@ -1,51 +1,25 @@
 //! What becomes of a request that may be a duplicate.
 
-use std::future::poll_fn;
 use std::mem::replace;
 use std::sync::Arc;
 
 use buttress_body::PrefixBody;
-use buttress_core::{BoxError, Classify, Watch};
+use buttress_core::BoxError;
+use http::Request;
 use http::request::Parts;
-use http::{Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
-use crate::call::{Call, CallBody};
-use crate::call_id::CallId;
-use crate::calls::Asked;
-use crate::error::{CallInFlight, MalformedKey};
+use crate::attempt::{Attempt, Make, Proof};
+use crate::calls::Payload;
+use crate::error::MalformedKey;
 use crate::event;
+use crate::find::{Place, find};
 use crate::fingerprint::{Fingerprint, Hashing};
-use crate::future::{Decided, Found, ResponseFuture};
-use crate::keeping::Keeping;
+use crate::future::ResponseFuture;
 use crate::key;
-use crate::notes::{Judgement, Notes};
-use crate::open::Opening;
 use crate::request::RequestBody;
 use crate::state::{Duplicates, State};
-use crate::subscriber::Subscriber;
-
-/// Makes a call that can be shared: [`make`], whose bounds nobody else has to repeat.
-pub(crate) type Make<S, Q, C> = fn(Opening<S, Q, C>, Keeping) -> Call;
-
-pub(crate) fn make<S, Q, C, B, W>(mut opening: Opening<S, Q, C>, keeping: Keeping) -> Call
-where
-    S: Service<Request<RequestBody<Q>>, Response = Response<B>> + Send + 'static,
-    S::Future: Send + 'static,
-    S::Error: Into<BoxError> + Send + 'static,
-    Q: Body + Send + Unpin + 'static,
-    Q::Error: Into<BoxError> + Send,
-    B: Body + Send + 'static,
-    C: Classify<Response<B>, S::Error> + Send + 'static,
-    C::Watch: Watch<Response<B>, Watched<Judgement> = Response<W>>,
-    W: Body + Send + 'static,
-    W::Error: Into<BoxError>,
-{
-    let notes = Arc::clone(&opening.ticket.notes);
-    let time = opening.own_time();
-    Box::pin(CallBody::new(opening.open(), notes, keeping, time))
-}
 
 /// Everything that deduplicating one request takes.
 pub(crate) struct Dedupe<'a, S, Q: Body, C> {
@@ -61,12 +35,13 @@ where
     S: Service<Request<RequestBody<Q>>> + Clone + Send + 'static,
     S::Future: Send + 'static,
     Q: Body + Send + Unpin + 'static,
-    Q::Error: Send,
+    Q::Error: Into<BoxError> + Send,
     C: Clone + Send + 'static,
 {
-    /// A request with a key.
-    pub(crate) fn by_key(self, request: Request<Q>) -> ResponseFuture<S::Future, Q> {
-        let settings = &self.state.settings;
+    /// A request with a key. The first one goes out at once; a duplicate's body is read before it gets anything.
+    pub(crate) fn by_key(mut self, request: Request<Q>) -> ResponseFuture<S::Future> {
+        let state = self.state;
+        let settings = &state.settings;
         let (parts, body) = request.into_parts();
         let mut values = parts.headers.get_all(&settings.header).iter();
         let key = match (values.next(), values.next()) {
@@ -74,210 +49,88 @@ where
             _ => Err(MalformedKey),
         };
         let Ok(key) = key else {
-            event::refused("a malformed key");
             return ResponseFuture::refused(MalformedKey.refuse());
         };
-        let Some(call) = self.state.name(&parts, &key) else {
-            event::unscoped();
-            let request = Request::from_parts(parts, RequestBody::plain(body));
-            return ResponseFuture::plain(self.service.call(request));
+        let Some(call) = state.name(&parts, &key) else {
+            return self.unscoped(parts, body);
         };
-        let hashing = (!settings.trust_keys).then(|| Hashing::new(call.scope(), &parts));
-        let mut request = Some((parts, body, hashing));
-        let begin = |notes: &Arc<Notes>| {
-            let (parts, body, hashing) = request.take()?;
-            let body = match hashing {
-                Some(hashing) => RequestBody::hashed(body, hashing, notes),
-                None => {
-                    notes.identify(Fingerprint::UNCHECKED);
-                    RequestBody::plain(body)
-                }
-            };
-            let opening = Opening {
-                service: take(self.service),
-                request: Request::from_parts(parts, body),
-                classify: self.classify.clone(),
-                ticket: self.state.ticket(call, notes),
-                waits: self.duplicates == Duplicates::Join,
-                max_run: settings.max_run,
-            };
-            Some((self.make)(opening, keeping(self.state, true)))
+        let (proof, payload) = match settings.trust_keys {
+            true => (Proof::Known(Fingerprint::UNCHECKED), Payload::Trusted),
+            false => (
+                Proof::Hash(Hashing::new(call.scope(), &parts)),
+                Payload::Unread,
+            ),
         };
-        match find(self.state, call, self.duplicates, true, begin) {
-            Ok(Place::First(subscriber)) => ResponseFuture::waiting(subscriber),
-            Ok(Place::Duplicate(found)) => {
-                let (_, body, hashing) = request.expect(NOT_BEGUN);
-                ResponseFuture::duplicate(body, hashing, found)
+        let mut request = Some(((parts, body), proof));
+        let found = find(state, call, payload, self.duplicates, |notes| {
+            let (request, proof) = request.take()?;
+            let service = self.readied();
+            let attempt = self.attempt(service, request, proof, true);
+            Some(attempt.begin(state, call, notes))
+        });
+        match (found, request) {
+            (Ok(Place::First(subscriber) | Place::Joined(subscriber)), _) => {
+                ResponseFuture::waiting(subscriber)
             }
-            Err(refusal) => ResponseFuture::refused(refusal),
+            (Ok(Place::Kept(kept)), _) => ResponseFuture::replaying(call, kept),
+            (Ok(Place::Unread), Some((request, Proof::Hash(hashing)))) => {
+                let proof = Proof::Hash(hashing.clone());
+                let unready = (self.service.clone(), false);
+                let attempt = self.attempt(unready, request, proof, true);
+                ResponseFuture::deciding(attempt.by_key(Arc::clone(state), call, hashing))
+            }
+            (Ok(Place::Unread), _) => unreachable!("a duplicate has its request, and is hashed"),
+            (Err(refusal), _) => ResponseFuture::refused(refusal),
         }
     }
 
     /// A request without one: it is held until its fingerprint is known.
-    pub(crate) fn by_fingerprint(self, request: Request<Q>) -> ResponseFuture<S::Future, Q> {
+    pub(crate) fn by_fingerprint(mut self, request: Request<Q>) -> ResponseFuture<S::Future> {
         let (parts, body) = request.into_parts();
-        let scope = self.state.settings.fingerprints.as_ref();
+        let state = self.state;
+        let scope = state.settings.fingerprints.as_ref();
         let Some(scope) = scope.and_then(|scope| scope(&parts)) else {
-            event::unscoped();
-            let request = Request::from_parts(parts, RequestBody::plain(body));
-            return ResponseFuture::plain(self.service.call(request));
+            return self.unscoped(parts, body);
         };
-        let mut name = self.state.naming.begin();
+        let mut name = state.naming.begin();
         name.part(scope.as_bytes());
-        let (scope, state) = (name.get(), Arc::clone(self.state));
-        let mut held = Held {
-            service: take(self.service),
+        let scope = name.get();
+        let hashing = Hashing::new(scope, &parts);
+        let proof = Proof::Known(Fingerprint::UNCHECKED);
+        let service = self.readied();
+        let attempt = self.attempt(service, (parts, body), proof, false);
+        ResponseFuture::deciding(attempt.by_fingerprint(Arc::clone(state), scope, hashing))
+    }
+
+    fn unscoped(self, parts: Parts, body: Q) -> ResponseFuture<S::Future> {
+        event::unscoped();
+        let request = Request::from_parts(parts, RequestBody::plain(body));
+        ResponseFuture::plain(self.service.call(request))
+    }
+
+    fn attempt(
+        &self,
+        (service, is_ready): (S, bool),
+        (parts, body): (Parts, Q),
+        proof: Proof,
+        has_key: bool,
+    ) -> Attempt<S, Q, C> {
+        Attempt {
+            service,
+            is_ready,
             classify: self.classify.clone(),
             duplicates: self.duplicates,
             make: self.make,
-            hashing: Hashing::new(scope, &parts),
+            parts,
             body: PrefixBody::new(body),
-        };
-        ResponseFuture::deciding(async move {
-            if !held.read().await {
-                let body = RequestBody::read_ahead(held.body);
-                return Decided::Plain(held.service.call(Request::from_parts(parts, body)));
-            }
-            held.decide(&state, scope, parts)
-        })
-    }
-}
-
-/// A request without a key, while its body is read.
-struct Held<S, Q: Body, C> {
-    service: S,
-    classify: C,
-    duplicates: Duplicates,
-    make: Make<S, Q, C>,
-    hashing: Hashing,
-    body: PrefixBody<Q>,
-}
-
-impl<S, Q, C> Held<S, Q, C>
-where
-    S: Service<Request<RequestBody<Q>>>,
-    Q: Body + Unpin,
-{
-    /// Reads the body to its end. Says whether that could be done.
-    async fn read(&mut self) -> bool {
-        while self.body.held_weight() <= MAX_HELD {
-            if self.body.is_read() {
-                return true;
-            }
-            let (body, hashing) = (&mut self.body, &mut self.hashing);
-            let read = poll_fn(|cx| {
-                body.poll_ahead(cx).map(|frame| match frame {
-                    Some(Ok(frame)) => {
-                        if let Some(data) = frame.data_ref() {
-                            hashing.data(data);
-                        }
-                        Some(true)
-                    }
-                    Some(Err(_)) => Some(false), // it is held, and handed on
-                    None => None,
-                })
-            });
-            match read.await {
-                Some(true) => {}
-                Some(false) => return false,
-                None => return true,
-            }
-        }
-        false
-    }
-
-    fn decide(self, state: &Arc<State>, scope: u128, parts: Parts) -> Decided<S::Future> {
-        let fingerprint = self.hashing.end();
-        let mut name = state.naming.begin();
-        name.part(b"fingerprint");
-        name.part(&fingerprint.to_bytes());
-        let call = CallId::new(scope, name.get());
-        let mut first = Some((self.service, parts, self.body));
-        let begin = |notes: &Arc<Notes>| {
-            let (service, parts, body) = first.take()?;
-            notes.identify(fingerprint);
-            let opening = Opening {
-                service,
-                request: Request::from_parts(parts, RequestBody::read_ahead(body)),
-                classify: self.classify,
-                ticket: state.ticket(call, notes),
-                waits: self.duplicates == Duplicates::Join,
-                max_run: state.settings.max_run,
-            };
-            Some((self.make)(opening, keeping(state, false)))
-        };
-        match find(state, call, self.duplicates, false, begin) {
-            Ok(Place::First(subscriber)) => Decided::Found(Found::Running(subscriber)),
-            Ok(Place::Duplicate(found)) => {
-                if let Found::Running(subscriber) = &found {
-                    event::joined(subscriber.call());
-                }
-                Decided::Found(found)
-            }
-            Err(refusal) => Decided::Refused(refusal),
+            proof,
+            has_key,
         }
     }
-}
 
-/// Where a request belongs.
-enum Place {
-    First(Subscriber),
-    Duplicate(Found),
-}
-
-/// Finds the call, or begins it.
-fn find(
-    state: &Arc<State>,
-    call: CallId,
-    duplicates: Duplicates,
-    outlives: bool,
-    begin: impl FnOnce(&Arc<Notes>) -> Option<Call>,
-) -> Result<Place, BoxError> {
-    if let Some(kept) = state.store.recall(&call) {
-        return Ok(Place::Duplicate(Found::Kept(call, kept)));
-    }
-    let subscriber = |body, notes| Subscriber::new(body, notes, Arc::clone(state), call);
-    match state.calls.ask(&call, state.settings.orphan_ttl) {
-        Asked::Joined(body, notes) => {
-            let subscriber = subscriber(body, notes);
-            if duplicates == Duplicates::Join {
-                return Ok(Place::Duplicate(Found::Running(subscriber)));
-            }
-        }
-        Asked::TooLate => {}
-        Asked::Vacant(vacant) => {
-            let notes = Arc::new(Notes::default());
-            let begun = begin(&notes).map(|begun| state.share(begun));
-            let body = begun.and_then(|shared| vacant.begin(shared, Arc::clone(&notes), outlives));
-            if let Some(body) = body {
-                return Ok(Place::First(subscriber(body, notes)));
-            }
-        }
-    }
-    event::refused("in flight");
-    Err(CallInFlight::refuse())
-}
-
-/// The service that said that it is ready; a clone takes its place.
-fn take<S: Clone>(service: &mut S) -> S {
-    let clone = service.clone();
-    replace(service, clone)
-}
-
-fn keeping(state: &State, has_key: bool) -> Keeping {
-    let settings = &state.settings;
-    Keeping {
-        ttl: match has_key {
-            true => settings.ttl,
-            false => settings.fingerprint_ttl,
-        },
-        max_body: settings.max_body,
-        max_run: settings.max_run,
-        errors: settings.keep_errors,
+    /// The service that said that it is ready; a clone takes its place.
+    fn readied(&mut self) -> (S, bool) {
+        let clone = self.service.clone();
+        (replace(self.service, clone), true)
     }
 }
-
-const NOT_BEGUN: &str = "only the first call takes its request";
-
-/// How much of a request without a key is held.
-const MAX_HELD: u64 = 1 << 20;

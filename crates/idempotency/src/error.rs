@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use buttress_core::{BoxError, Failure, Outcome};
 
+use crate::event;
+
 /// The request has no idempotency key, and the layer [requires](crate::IdempotencyLayer::required) one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -34,24 +36,28 @@ pub struct RunElapsed {
 
 impl KeyMissing {
     pub(crate) fn refuse() -> BoxError {
+        event::refused("no key");
         Failure::new(Outcome::KEY_MISSING, Self).into()
     }
 }
 
 impl MalformedKey {
     pub(crate) fn refuse(self) -> BoxError {
+        event::refused("a malformed key");
         Failure::new(Outcome::KEY_MISSING, self).into()
     }
 }
 
 impl KeyReused {
     pub(crate) fn refuse() -> BoxError {
+        event::refused("another payload");
         Failure::new(Outcome::KEY_REUSED, Self).into()
     }
 }
 
 impl CallInFlight {
     pub(crate) fn refuse() -> BoxError {
+        event::refused("in flight");
         Failure::new(Outcome::IN_FLIGHT.after(A_MOMENT), Self).into()
     }
 }

@@ -20,9 +20,12 @@ pub(crate) fn refused(reason: &'static str) {
     tracing::debug!(target: TARGET, reason, "refused");
 }
 
-/// The call has ended, and its answer is kept.
-pub(crate) fn kept(call: &CallId, bytes: usize) {
-    tracing::debug!(target: TARGET, ?call, bytes, "kept");
+/// The call has ended, and the store says whether its answer is kept.
+pub(crate) fn told(call: &CallId, kept: bool, bytes: usize) {
+    match kept {
+        true => tracing::debug!(target: TARGET, ?call, bytes, "kept"),
+        false => unkept(call, "the store has no room for it, or its lease was lost"),
+    }
 }
 
 /// The call has ended, and may be made again.

@@ -2,9 +2,12 @@
 
 use std::fmt;
 
-use http::header::CONTENT_TYPE;
+use buttress_core::BoxError;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::request::Parts;
 use sha2::{Digest, Sha256};
+
+use crate::error::{CallInFlight, KeyReused};
 
 /// What a request was, so that another one under the same key is noticed.
 ///
@@ -19,9 +22,11 @@ pub struct Fingerprint(Print);
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Print {
     Unchecked,
-    /// Of everything but the body, which was not read to its end.
+    /// Of everything but the body, of which nothing was read.
     Head([u8; 32]),
     Whole([u8; 32]),
+    /// Some of the body was read: nobody knows what the rest would have been. Never kept.
+    Part,
 }
 
 /// A fingerprint whose body is still passing.
@@ -30,14 +35,15 @@ pub(crate) struct Hashing {
     head: Sha256,
     body: Sha256,
     len: u64,
+    /// As the request says.
+    content_length: Option<u64>,
 }
 
 /// What a duplicate has to show.
 #[derive(Clone)]
 pub(crate) struct Shown {
     head: Sha256,
-    /// `None` if the body is longer than anybody hashes.
-    whole: Option<[u8; 32]>,
+    whole: [u8; 32],
 }
 
 // ===== impl Fingerprint =====
@@ -54,7 +60,7 @@ impl Fingerprint {
     pub fn to_bytes(&self) -> [u8; Self::LEN] {
         let mut bytes = [0; Self::LEN];
         let (kind, digest) = match &self.0 {
-            Print::Unchecked => return bytes,
+            Print::Unchecked | Print::Part => return bytes,
             Print::Head(digest) => (1, digest),
             Print::Whole(digest) => (2, digest),
         };
@@ -76,13 +82,23 @@ impl Fingerprint {
         }
     }
 
-    /// Whether a duplicate asks for the same.
-    pub(crate) fn fits(&self, shown: &Shown) -> bool {
-        match &self.0 {
+    /// Whether a duplicate asks for the same. Its refusal, if it does not, or if nobody can tell.
+    pub(crate) fn check(&self, shown: &Shown) -> Result<(), BoxError> {
+        let is_same = match &self.0 {
             Print::Unchecked => true,
             Print::Head(digest) => *digest == unread(shown.head.clone()),
-            Print::Whole(digest) => Some(digest) == shown.whole.as_ref(),
+            Print::Whole(digest) => *digest == shown.whole,
+            Print::Part => return Err(CallInFlight::refuse()),
+        };
+        match is_same {
+            true => Ok(()),
+            false => Err(KeyReused::refuse()),
         }
+    }
+
+    /// Whether any request could ever be compared with it.
+    pub(crate) const fn is_known(&self) -> bool {
+        !matches!(self.0, Print::Part)
     }
 }
 
@@ -109,44 +125,45 @@ impl Hashing {
             &mut head,
             content_type.map_or(&[], |value| value.as_bytes()),
         );
+        let content_length = parts.headers.get(CONTENT_LENGTH);
+        let content_length = content_length.and_then(|length| length.to_str().ok()?.parse().ok());
         Self {
             body: head.clone(),
             head,
             len: 0,
+            content_length,
         }
     }
 
     /// A piece of the body.
     pub(crate) fn data(&mut self, data: &[u8]) {
         self.len += data.len() as u64;
-        if !self.is_too_long() {
-            self.body.update(data);
-        }
+        self.body.update(data);
     }
 
     /// The body has been read to its end.
     pub(crate) fn end(self) -> Fingerprint {
-        Fingerprint(match self.is_too_long() {
-            true => Print::Head(unread(self.head)),
-            false => Print::Whole(whole(self.body, self.len)),
-        })
+        Fingerprint(Print::Whole(whole(self.body, self.len)))
     }
 
-    /// The body was let go of before its end: what nobody has read cannot have mattered.
+    /// The body was let go of. Those who go by its length read no further; and a body that nobody has read cannot have
+    /// mattered.
     pub(crate) fn let_go(self) -> Fingerprint {
-        Fingerprint(Print::Head(unread(self.head)))
+        if self.content_length == Some(self.len) {
+            return self.end();
+        }
+        Fingerprint(match self.len {
+            0 => Print::Head(unread(self.head)),
+            _ => Print::Part,
+        })
     }
 
     /// The body of a duplicate has been read to its end.
     pub(crate) fn show(self) -> Shown {
         Shown {
-            whole: (!self.is_too_long()).then(|| whole(self.body, self.len)),
+            whole: whole(self.body, self.len),
             head: self.head,
         }
-    }
-
-    pub(crate) const fn is_too_long(&self) -> bool {
-        self.len > MAX_HASHED
     }
 }
 
@@ -164,6 +181,3 @@ fn whole(mut hash: Sha256, len: u64) -> [u8; 32] {
 fn unread(hash: Sha256) -> [u8; 32] {
     whole(hash, u64::MAX)
 }
-
-/// How much of a body is hashed. A longer one counts as unread: hashing it takes longer than is worth it.
-const MAX_HASHED: u64 = 64 << 20;

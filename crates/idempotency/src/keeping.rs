@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, StatusCode};
 
+use crate::fingerprint::Fingerprint;
 use crate::notes::{Head, Notes};
 use crate::stored::Stored;
 
@@ -23,14 +25,20 @@ pub(crate) struct Keeping {
 pub(crate) struct Record {
     chunks: Vec<Bytes>,
     bytes: usize,
+    /// What it takes in memory, until it is put together.
+    weight: usize,
 }
 
 impl Record {
     pub(crate) fn push(&mut self, data: &Bytes, max_bytes: usize) {
+        if data.is_empty() {
+            return;
+        }
         self.bytes = self.bytes.saturating_add(data.len());
-        if self.bytes > max_bytes {
+        self.weight = self.weight.saturating_add(data.len().max(CHUNK));
+        if self.weight > max_bytes {
             self.chunks = Vec::new();
-        } else if !data.is_empty() {
+        } else {
             self.chunks.push(data.clone());
         }
     }
@@ -60,11 +68,15 @@ impl Keeping {
         if !is_kept || is_never_kept(parts.status) {
             return Err(None);
         }
-        if record.bytes > self.max_body {
+        if record.weight > self.max_body {
             return Err(Some("its answer is too long"));
         }
+        if !has_length(&parts.headers, record.bytes) {
+            return Err(Some("it has another length than it says"));
+        }
         let fingerprint = notes.fingerprint();
-        let fingerprint = fingerprint.ok_or("it was answered before its request was read")?;
+        let fingerprint = fingerprint.filter(Fingerprint::is_known);
+        let fingerprint = fingerprint.ok_or("its request was not read to its end")?;
         let (headers, trailers) = (parts.headers.clone(), trailers.cloned());
         let body = record.take();
         Ok(Stored::new(
@@ -77,7 +89,18 @@ impl Keeping {
     }
 }
 
-/// Answers that speak of this moment and not of the request, whatever a classifier makes of them.
-fn is_never_kept(status: StatusCode) -> bool {
-    status.is_server_error() || matches!(status.as_u16(), 408 | 409 | 425 | 429)
+/// Whether so many bytes are what the head has promised, if it has.
+fn has_length(headers: &HeaderMap, bytes: usize) -> bool {
+    let lengths = headers.get_all(CONTENT_LENGTH).iter();
+    let mut lengths = lengths.map(|length| length.to_str().ok()?.parse().ok());
+    lengths.all(|length| length == Some(bytes))
 }
+
+/// Answers that speak of this moment and not of the request, whatever a classifier makes of them; and those to a range
+/// or a condition, which no fingerprint knows of.
+fn is_never_kept(status: StatusCode) -> bool {
+    status.is_server_error() || matches!(status.as_u16(), 206 | 304 | 408 | 409 | 425 | 429)
+}
+
+/// What the shortest chunk counts for, as in [`buttress_body::Shared`].
+const CHUNK: usize = 64;

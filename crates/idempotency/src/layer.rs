@@ -245,10 +245,10 @@ impl<C> IdempotencyLayer<C> {
     }
 
     /// How long a store that other processes see holds a call for one that is not heard of. Default: 30 s. It is renewed
-    /// every third of that.
+    /// every third of that, by the [`executor`](Self::executor); without one only while somebody reads. At least 100 ms.
     #[must_use]
     pub fn lease(mut self, lease: Duration) -> Self {
-        self.settings().lease = lease;
+        self.settings().lease = lease.max(LEAST_LEASE);
         self
     }
 
@@ -298,3 +298,5 @@ const MAX_RUN: Duration = Duration::from_secs(600);
 const PATIENCE: Duration = Duration::from_secs(5);
 const ORPHAN_TTL: Duration = Duration::from_secs(30);
 const LEASE: Duration = Duration::from_secs(30);
+/// Less than that is asked of a store all the time.
+const LEAST_LEASE: Duration = Duration::from_millis(100);

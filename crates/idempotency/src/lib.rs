@@ -84,6 +84,7 @@
 //! [`RespondLayer`]: https://docs.rs/buttress-respond
 
 mod answer;
+mod attempt;
 mod body;
 mod call;
 mod call_id;
@@ -91,6 +92,7 @@ mod calls;
 mod dedupe;
 mod error;
 mod event;
+mod find;
 mod fingerprint;
 mod future;
 mod hash;

@@ -17,6 +17,10 @@ pub(crate) struct Notes {
     outcome: OnceLock<Outcome>,
     payload: Mutex<Payload>,
     is_over: AtomicBool,
+    has_begun: AtomicBool,
+    outlives: AtomicBool,
+    is_out_of_time: AtomicBool,
+    is_first_refused: AtomicBool,
 }
 
 #[derive(Default)]
@@ -31,6 +35,8 @@ pub(crate) struct Head {
     pub(crate) parts: Parts,
     /// What the body said of its size when it came.
     pub(crate) size: Left,
+    /// There is nothing else.
+    pub(crate) is_all: bool,
 }
 
 impl Notes {
@@ -55,6 +61,41 @@ impl Notes {
 
     pub(crate) fn is_over(&self) -> bool {
         self.is_over.load(Ordering::Acquire)
+    }
+
+    /// Its lease is held: it is to be made, and goes on without subscribers if it `outlives` them.
+    pub(crate) fn begin(&self, outlives: bool) {
+        // Relaxed: read under the lock of the shard, or by whoever has polled the call.
+        self.has_begun.store(true, Ordering::Relaxed);
+        self.outlives.store(outlives, Ordering::Relaxed);
+    }
+
+    pub(crate) fn has_begun(&self) -> bool {
+        self.has_begun.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn outlives(&self) -> bool {
+        self.outlives.load(Ordering::Relaxed)
+    }
+
+    /// It has taken too long: whoever waits for its head gives its lease back.
+    pub(crate) fn set_out_of_time(&self) {
+        // Relaxed: one task at a time polls the call.
+        self.is_out_of_time.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_out_of_time(&self) -> bool {
+        self.is_out_of_time.load(Ordering::Relaxed)
+    }
+
+    /// The first to ask has asked for something else than what was made elsewhere; all others have not.
+    pub(crate) fn refuse_first(&self) {
+        // Relaxed: the head, which comes later, orders it.
+        self.is_first_refused.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_first_refused(&self) -> bool {
+        self.is_first_refused.load(Ordering::Relaxed)
     }
 
     /// The request is known. Says whether anybody waits for that.

@@ -18,8 +18,9 @@ use tokio::time::{Instant, sleep};
 use tower_service::Service;
 
 use crate::answer::{self, Kept};
-use crate::error::{CallInFlight, KeyReused};
+use crate::error::{CallInFlight, RunElapsed};
 use crate::event;
+use crate::fingerprint::Hashing;
 use crate::notes::{Judgement, Notes};
 use crate::request::RequestBody;
 use crate::store::Claim;
@@ -28,8 +29,9 @@ use crate::ticket::Ticket;
 
 /// A call that is to be made, if the store says so.
 pub(crate) struct Opening<S, Q: Body, C> {
-    /// It has said that it is ready.
     pub(crate) service: S,
+    /// It has said so.
+    pub(crate) is_ready: bool,
     pub(crate) request: Request<RequestBody<Q>>,
     pub(crate) classify: C,
     pub(crate) ticket: Ticket,
@@ -72,56 +74,75 @@ impl<S, Q: Body, C> Opening<S, Q, C> {
     /// Claims the call, and makes it.
     ///
     /// Dropped on the way it gives back what it has claimed.
-    pub(crate) async fn open<B, W>(mut self) -> Result<Opened<W>, BoxError>
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "an `async fn` would hold its argument twice"
+    )]
+    pub(crate) fn open<B, W>(mut self) -> impl Future<Output = Result<Opened<W>, BoxError>>
     where
-        S: Service<Request<RequestBody<Q>>, Response = Response<B>>,
+        S: Service<Request<RequestBody<Q>>, Response = Response<B>> + Clone,
         S::Error: Into<BoxError>,
         Q: Unpin,
-        Q::Error: Into<BoxError>,
         C: Classify<Response<B>, S::Error>,
         C::Watch: Watch<Response<B>, Watched<Judgement> = Response<W>>,
     {
-        if let Some(kept) = self.claim().await? {
-            return self.replay(kept).await;
-        }
-        let Self {
-            mut service,
-            mut request,
-            classify,
-            mut ticket,
-            ..
-        } = self;
-        let waker = poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
-        request.body_mut().tell(waker);
-        let mut call = pin!(service.call(request));
-        let result = poll_fn(|cx| {
-            let polled = call.as_mut().poll(cx);
-            if polled.is_pending() {
-                ticket.renew(cx);
+        async move {
+            if let Some(kept) = self.claim().await? {
+                self.compare(&kept).await;
+                return Ok(Opened {
+                    parts: answer::head(&kept),
+                    body: Answer::Kept {
+                        body: Kept::new(&kept),
+                    },
+                    ticket: self.ticket,
+                });
             }
-            polled
-        });
-        let result = result.await;
-        match judge(&classify, result, &ticket.notes) {
-            Ok(response) => {
-                let (parts, body) = response.into_parts();
-                let body = Answer::Live { body };
-                Ok(Opened {
-                    parts,
-                    body,
-                    ticket,
-                })
+            if !self.is_ready {
+                let readied = poll_fn(|cx| self.service.poll_ready(cx)).await;
+                if let Err(error) = readied {
+                    give_back(&mut self.ticket).await;
+                    return Err(error.into());
+                }
             }
-            Err(error) => {
-                event::released(&ticket.call);
-                ticket.release().await;
-                Err(error)
+            let waker = poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
+            self.request.body_mut().tell(waker);
+            let result = {
+                let mut call = pin!(self.service.call(self.request));
+                let made = poll_fn(|cx| {
+                    if self.ticket.notes.is_out_of_time() {
+                        return Poll::Ready(None);
+                    }
+                    self.ticket.renew(cx);
+                    call.as_mut().poll(cx).map(Some)
+                });
+                made.await
+            };
+            let Some(result) = result else {
+                give_back(&mut self.ticket).await;
+                return Err(RunElapsed::refuse(self.max_run));
+            };
+            match judge(&self.classify, result, &self.ticket.notes) {
+                Ok(response) => {
+                    let (parts, body) = response.into_parts();
+                    Ok(Opened {
+                        parts,
+                        body: Answer::Live { body },
+                        ticket: self.ticket,
+                    })
+                }
+                Err(error) => {
+                    give_back(&mut self.ticket).await;
+                    Err(error)
+                }
             }
         }
     }
 
     /// Asks the store until it says something final. Returns the answer if there is one already.
-    async fn claim(&mut self) -> Result<Option<Arc<Stored>>, BoxError> {
+    async fn claim(&mut self) -> Result<Option<Arc<Stored>>, BoxError>
+    where
+        S: Clone,
+    {
         let mut pause = FIRST_PAUSE;
         loop {
             match self.ticket.claim().await {
@@ -131,7 +152,7 @@ impl<S, Q: Body, C> Opening<S, Q, C> {
                 }
                 Claim::Finished(kept) => return Ok(Some(kept)),
                 Claim::Unkept(reason) => {
-                    self.ticket.go_without(reason);
+                    event::unkept(&self.ticket.call, reason);
                     return Ok(None);
                 }
                 Claim::Refused(error) => {
@@ -140,6 +161,9 @@ impl<S, Q: Body, C> Opening<S, Q, C> {
                 }
                 Claim::InFlight if !self.waits => return Err(CallInFlight::refuse()),
                 Claim::InFlight => {
+                    // Whatever its readiness has reserved, others can use meanwhile.
+                    self.service = self.service.clone();
+                    self.is_ready = false;
                     sleep(pause).await;
                     pause = (pause * 2).min(LONGEST_PAUSE);
                 }
@@ -147,34 +171,48 @@ impl<S, Q: Body, C> Opening<S, Q, C> {
         }
     }
 
-    /// It has been made by another process: the request that asks for it must be the same.
-    async fn replay<W>(self, kept: Arc<Stored>) -> Result<Opened<W>, BoxError>
+    /// It has been made by another process, for `kept`'s payload. Whoever asks for the same gets it; if the request
+    /// that is to be made here is another one, or breaks off, its caller alone is refused.
+    async fn compare(&mut self, kept: &Stored)
     where
         Q: Unpin,
-        Q::Error: Into<BoxError>,
     {
-        let mut body = self.request.into_body();
-        if let Some(mut hashing) = body.take_hashing() {
-            while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
-                if let Ok(data) = frame.map_err(Into::into)?.into_data() {
-                    hashing.data(&data);
+        let Ticket { call, notes, .. } = &self.ticket;
+        let body = self.request.body_mut();
+        let hashing = body.take_hashing();
+        notes.identify(*kept.fingerprint());
+        if is_same(body, hashing, kept).await {
+            event::replayed(call);
+        } else {
+            notes.refuse_first();
+        }
+    }
+}
+
+async fn give_back(ticket: &mut Ticket) {
+    event::released(&ticket.call);
+    ticket.release().await;
+}
+
+async fn is_same<Q: Body + Unpin>(
+    body: &mut RequestBody<Q>,
+    hashing: Option<Hashing>,
+    kept: &Stored,
+) -> bool {
+    let Some(mut hashing) = hashing else {
+        return true;
+    };
+    while let Some(frame) = poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)).await {
+        match frame {
+            Ok(frame) => {
+                if let Some(data) = frame.data_ref() {
+                    hashing.data(data);
                 }
             }
-            if !kept.fingerprint().fits(&hashing.show()) {
-                event::refused("another payload");
-                return Err(KeyReused::refuse());
-            }
+            Err(_) => return false,
         }
-        self.ticket.notes.identify(*kept.fingerprint());
-        event::replayed(&self.ticket.call);
-        Ok(Opened {
-            parts: answer::head(&kept),
-            body: Answer::Kept {
-                body: Kept::new(&kept),
-            },
-            ticket: self.ticket,
-        })
     }
+    kept.fingerprint().check(&hashing.show()).is_ok()
 }
 
 /// Notes what the answer says, now or when its body has passed.

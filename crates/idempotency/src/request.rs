@@ -9,7 +9,7 @@ use buttress_body::PrefixBody;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
-use crate::fingerprint::{Fingerprint, Hashing};
+use crate::fingerprint::Hashing;
 use crate::notes::Notes;
 
 /// The body of a request, as the inner service gets it: unchanged, and hashed in passing if it has a key.
@@ -25,6 +25,8 @@ pub struct RequestBody<Q: Body> {
 struct Passing {
     /// `None` once it has been made.
     hashing: Option<Hashing>,
+    /// All of it has passed, or there is nothing that could.
+    is_read: bool,
     notes: Arc<Notes>,
     /// Wakes those who wait for the call.
     waker: Option<Waker>,
@@ -45,18 +47,16 @@ impl<Q: Body + Unpin> RequestBody<Q> {
     }
 
     /// Hashed in passing, for those who have the notes.
-    pub(crate) fn hashed(inner: Q, hashing: Hashing, notes: &Arc<Notes>) -> Self {
-        if inner.is_end_stream() {
-            notes.identify(hashing.end());
-            return Self::plain(inner);
-        }
+    pub(crate) fn hashed(inner: PrefixBody<Q>, hashing: Hashing, notes: &Arc<Notes>) -> Self {
+        let passing = Passing {
+            is_read: inner.is_end_stream(),
+            hashing: Some(hashing),
+            notes: Arc::clone(notes),
+            waker: None,
+        };
         Self {
-            inner: PrefixBody::new(inner),
-            passing: Some(Box::new(Passing {
-                hashing: Some(hashing),
-                notes: Arc::clone(notes),
-                waker: None,
-            })),
+            inner,
+            passing: Some(Box::new(passing)),
         }
     }
 }
@@ -76,9 +76,14 @@ impl<Q: Body> RequestBody<Q> {
 }
 
 impl Passing {
-    fn done(&mut self, fingerprint: impl FnOnce(Hashing) -> Fingerprint) {
+    /// Nothing more will pass: tells those who wait for the fingerprint.
+    fn done(&mut self) {
         if let Some(hashing) = self.hashing.take() {
-            if self.notes.identify(fingerprint(hashing)) {
+            let fingerprint = match self.is_read {
+                true => hashing.end(),
+                false => hashing.let_go(),
+            };
+            if self.notes.identify(fingerprint) {
                 if let Some(waker) = self.waker.take() {
                     waker.wake();
                 }
@@ -103,12 +108,14 @@ impl<Q: Body + Unpin> Body for RequestBody<Q> {
                     if let (Some(data), Some(hashing)) = (frame.data_ref(), &mut passing.hashing) {
                         hashing.data(data);
                     }
-                    if frame.is_trailers() || this.inner.is_end_stream() {
-                        passing.done(Hashing::end);
-                    }
+                    passing.is_read = frame.is_trailers() || this.inner.is_end_stream();
                 }
-                Some(Err(_)) => passing.done(Hashing::let_go),
-                None => passing.done(Hashing::end),
+                // Nobody will ever know what it would have been.
+                Some(Err(_)) => passing.hashing = None,
+                None => passing.is_read = true,
+            }
+            if passing.is_read {
+                passing.done();
             }
         }
         Poll::Ready(frame)
@@ -123,10 +130,10 @@ impl<Q: Body + Unpin> Body for RequestBody<Q> {
     }
 }
 
-/// Nobody reads the rest: those who wait for the fingerprint are told.
+/// Nobody reads the rest.
 impl Drop for Passing {
     fn drop(&mut self) {
-        self.done(Hashing::let_go);
+        self.done();
     }
 }
 

@@ -10,10 +10,10 @@ use http::{Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
+use crate::attempt::{Make, make};
 use crate::body::IdempotencyBody;
-use crate::dedupe::{Dedupe, Make, make};
+use crate::dedupe::Dedupe;
 use crate::error::KeyMissing;
-use crate::event;
 use crate::future::ResponseFuture;
 use crate::notes::Judgement;
 use crate::request::RequestBody;
@@ -84,7 +84,7 @@ where
 {
     type Response = Response<IdempotencyBody<B>>;
     type Error = BoxError;
-    type Future = ResponseFuture<S::Future, Q>;
+    type Future = ResponseFuture<S::Future>;
 
     #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
@@ -104,7 +104,7 @@ where
 
 impl<S, C> Idempotency<S, C> {
     #[inline]
-    fn plain<Q>(&mut self, request: Request<Q>) -> ResponseFuture<S::Future, Q>
+    fn plain<Q>(&mut self, request: Request<Q>) -> ResponseFuture<S::Future>
     where
         S: Service<Request<RequestBody<Q>>>,
         Q: Body + Unpin,
@@ -118,12 +118,12 @@ impl<S, C> Idempotency<S, C> {
         request: Request<Q>,
         has_key: bool,
         make: Make<S, Q, C>,
-    ) -> ResponseFuture<S::Future, Q>
+    ) -> ResponseFuture<S::Future>
     where
         S: Service<Request<RequestBody<Q>>> + Clone + Send + 'static,
         S::Future: Send + 'static,
         Q: Body + Send + Unpin + 'static,
-        Q::Error: Send,
+        Q::Error: Into<BoxError> + Send,
         C: Clone + Send + 'static,
     {
         let settings = &self.state.settings;
@@ -136,7 +136,6 @@ impl<S, C> Idempotency<S, C> {
             return self.plain(request);
         }
         if !has_key && settings.required {
-            event::refused("no key");
             return ResponseFuture::refused(KeyMissing::refuse());
         }
         let dedupe = Dedupe {

@@ -97,7 +97,7 @@ impl State {
         Some(CallId::new(scope, name.get()))
     }
 
-    pub(crate) fn ticket(&self, call: CallId, notes: &Arc<Notes>) -> Ticket {
+    pub(crate) fn ticket(&self, call: CallId, notes: &Arc<Notes>, outlives: bool) -> Ticket {
         Ticket {
             call,
             notes: Arc::clone(notes),
@@ -105,6 +105,8 @@ impl State {
             store: Arc::clone(&self.store),
             executor: self.executor.clone(),
             lease_time: self.settings.lease,
+            max_run: self.settings.max_run,
+            outlives,
             lease: None,
             renewal: None,
         }

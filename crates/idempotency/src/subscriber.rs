@@ -17,6 +17,7 @@ use crate::error::{CallInFlight, KeyReused};
 use crate::fingerprint::Shown;
 use crate::notes::Notes;
 use crate::state::State;
+use crate::stored::COOKIES;
 
 /// A place among those who wait for a call. Dropped, it is given up: the last one decides what becomes of the call.
 pub(crate) struct Subscriber {
@@ -24,6 +25,8 @@ pub(crate) struct Subscriber {
     notes: Arc<Notes>,
     state: Arc<State>,
     call: CallId,
+    /// It has begun the call.
+    is_first: bool,
     /// What it has not been given yet, by what was said when the head came.
     left: Left,
 }
@@ -65,18 +68,16 @@ impl Subscriber {
         notes: Arc<Notes>,
         state: Arc<State>,
         call: CallId,
+        is_first: bool,
     ) -> Self {
         Self {
             body,
             notes,
             state,
             call,
+            is_first,
             left: Left::default(),
         }
-    }
-
-    pub(crate) const fn call(&self) -> &CallId {
-        &self.call
     }
 
     /// Waits for the head. Nobody is told the error of the call in another way than the others.
@@ -93,24 +94,35 @@ impl Subscriber {
                 Some(Ok(_)) | None => CallInFlight::refuse(),
             }));
         };
+        if head.is_all {
+            // Nobody may ask for more: it is kept before it is handed out.
+            let _ended: Option<()> = ready!(self.body.poll_until(cx, || None));
+        }
+        if self.is_first && notes.is_first_refused() {
+            return Poll::Ready(Err(KeyReused::refuse()));
+        }
         self.left = head.size;
-        Poll::Ready(Ok(Response::from_parts(head.parts.clone(), ())))
+        let mut parts = head.parts.clone();
+        if !self.is_first {
+            for name in &COOKIES {
+                parts.headers.remove(name); // they are the first one's
+            }
+        }
+        Poll::Ready(Ok(Response::from_parts(parts, ())))
     }
 
-    /// Waits until the payload of the first request is known, and compares this one's with it.
+    /// Waits until the payload of the first request is known, and compares this one's with it. Says whether it is;
+    /// it never will be if the first one's upload broke off.
     pub(crate) fn poll_same(
         &mut self,
         cx: &mut Context<'_>,
         shown: &Shown,
-    ) -> Poll<Result<(), BoxError>> {
+    ) -> Poll<Result<bool, BoxError>> {
         let notes = &self.notes;
         let known = ready!(self.body.poll_until(cx, || notes.await_fingerprint()));
         Poll::Ready(match known {
-            Some(first) if first.fits(shown) => Ok(()),
-            Some(_) => Err(KeyReused::refuse()),
-            // It failed before anybody knew: whatever this one asks for, it can ask again.
-            None if notes.head().is_none() => Ok(()),
-            None => Err(CallInFlight::refuse()),
+            Some(first) => first.check(shown).map(|()| true),
+            None => Ok(false),
         })
     }
 }

@@ -4,10 +4,10 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Weak};
-use std::task::{Context, Poll};
+use std::task::Context;
 use std::time::Duration;
 
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::{Instant, sleep};
 
 use crate::call_id::CallId;
 use crate::calls::Calls;
@@ -27,14 +27,19 @@ pub(crate) struct Ticket {
     pub(crate) store: Arc<dyn IdempotencyStore>,
     pub(crate) executor: Option<Executor>,
     pub(crate) lease_time: Duration,
+    pub(crate) max_run: Duration,
+    /// The call goes on when everybody has left, once it has begun.
+    pub(crate) outlives: bool,
     pub(crate) lease: Option<Lease>,
     pub(crate) renewal: Option<Renewal>,
 }
 
-/// Keeps a lease in a store that others see.
+/// Keeps a lease in a store that others see. It ends with this.
 pub(crate) struct Renewal {
-    timer: Pin<Box<Sleep>>,
-    asking: Option<Reply<bool>>,
+    /// What it looks for.
+    _alive: Arc<()>,
+    /// Where there is no executor for it.
+    here: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
 }
 
 impl Ticket {
@@ -44,50 +49,41 @@ impl Ticket {
 
     pub(crate) fn hold(&mut self, lease: Lease) {
         self.lease = Some(lease);
-        if self.store.is_shared() {
-            self.renewal = Some(Renewal {
-                timer: Box::pin(sleep(self.lease_time / 3)),
-                asking: None,
-            });
+        self.notes.begin(self.outlives);
+        if !self.store.is_shared() {
+            return;
         }
+        let alive = Arc::new(());
+        let renewing = Box::pin(renew(
+            Arc::clone(&self.store),
+            lease,
+            self.lease_time,
+            self.max_run,
+            Arc::downgrade(&alive),
+        ));
+        // Whether anybody polls the call is not to matter: whoever reads it may be slow.
+        let here = match &self.executor {
+            Some(executor) => {
+                executor(renewing);
+                None
+            }
+            None => Some(renewing as Pin<Box<dyn Future<Output = ()> + Send>>),
+        };
+        self.renewal = Some(Renewal {
+            _alive: alive,
+            here,
+        });
     }
 
     /// To be asked whenever the call is.
     pub(crate) fn renew(&mut self, cx: &mut Context<'_>) {
-        let (Some(lease), Some(renewal)) = (&self.lease, &mut self.renewal) else {
-            return;
-        };
-        loop {
-            if let Some(asking) = &mut renewal.asking {
-                match Pin::new(asking).poll(cx) {
-                    Poll::Pending => return,
-                    Poll::Ready(held) => {
-                        renewal.asking = None;
-                        if !held {
-                            event::unkept(&self.call, "its lease was lost");
-                            self.lease = None;
-                            self.renewal = None;
-                            return;
-                        }
-                    }
-                }
-            }
-            if renewal.timer.as_mut().poll(cx).is_pending() {
-                return;
-            }
-            renewal
-                .timer
+        if let Some(Renewal { here, .. }) = &mut self.renewal {
+            if here
                 .as_mut()
-                .reset(Instant::now() + self.lease_time / 3);
-            renewal.asking = Some(self.store.renew(lease, self.lease_time));
-        }
-    }
-
-    /// The call goes on for its subscribers only, and nothing is kept of it.
-    pub(crate) fn go_without(&self, reason: &'static str) {
-        event::unkept(&self.call, reason);
-        if let Some(calls) = self.calls.upgrade() {
-            calls.dies_with_subscribers(&self.call, &self.notes);
+                .is_some_and(|here| here.as_mut().poll(cx).is_ready())
+            {
+                *here = None;
+            }
         }
     }
 
@@ -124,6 +120,28 @@ impl Drop for Ticket {
             calls.remove(&self.call, &self.notes);
         }
         self.notes.set_over();
+    }
+}
+
+/// Renews a lease every third of its time, for as long as a call may take.
+async fn renew(
+    store: Arc<dyn IdempotencyStore>,
+    lease: Lease,
+    time: Duration,
+    max_run: Duration,
+    alive: Weak<()>,
+) {
+    let until = Instant::now().checked_add(max_run);
+    while until.is_none_or(|until| Instant::now() < until) {
+        sleep(time / 3).await;
+        if alive.strong_count() == 0 {
+            return;
+        }
+        let held = store.renew(&lease, time).await;
+        if !held && alive.strong_count() > 0 {
+            event::unkept(lease.call(), "its lease was lost");
+            return;
+        }
     }
 }
 

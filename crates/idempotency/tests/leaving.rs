@@ -14,10 +14,10 @@ use std::time::Duration;
 
 use buttress_classify::Profile;
 use buttress_core::find;
-use buttress_idempotency::{IdempotencyLayer, Scope};
+use buttress_idempotency::{Duplicates, IdempotencyLayer, Scope};
 use buttress_testkit::body::{ScriptedBody, Step};
 use http_body_util::BodyExt;
-use tokio::time::{advance, sleep, timeout};
+use tokio::time::{Instant, advance, sleep, timeout};
 use tower::{Layer, ServiceExt};
 
 use kit::{Answer, Upstream, ask, is_replay, keyed};
@@ -240,4 +240,58 @@ async fn a_duplicate_whose_own_body_breaks_fails_alone() {
     let (first, broken) = tokio::join!(ask(&service, keyed("k", "p")), ask(&service, broken));
     assert_eq!(first.unwrap().1, "ab");
     assert!(find::<std::io::Error>(&*broken.err().unwrap()).is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn those_who_are_refused_do_not_keep_an_orphan_alive_for_ever() {
+    let stuck = |call| Answer::new([Step::data("a")]).after(if call == 0 { 86_400_000 } else { 0 });
+    let upstream = Upstream::new(stuck);
+    let service = layer()
+        .duplicates(Duplicates::Refuse)
+        .layer(upstream.service());
+    let ask_again = async || {
+        let again = ask(&service, keyed("k", "p"));
+        timeout(Duration::from_millis(10), again).await
+    };
+    assert!(ask_again().await.is_err());
+    let start = Instant::now();
+    let answer = loop {
+        sleep(Duration::from_secs(1)).await;
+        // Whoever finds it without anybody adopts it, rather than be refused.
+        if let Ok(answer) = ask_again().await {
+            break answer;
+        }
+        sleep(Duration::from_secs(31)).await;
+    };
+    assert_eq!(answer.unwrap().1, "a");
+    assert!(start.elapsed() < Duration::from_secs(70));
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_payload_does_not_keep_an_orphan_alive() {
+    let stuck = |call| Answer::new([Step::data("a")]).after(if call == 0 { 86_400_000 } else { 0 });
+    let upstream = Upstream::new(stuck);
+    let service = layer().layer(upstream.service());
+    let left = timeout(Duration::from_millis(10), ask(&service, keyed("k", "p"))).await;
+    assert!(left.is_err());
+    for _ in 0..29 {
+        sleep(Duration::from_secs(1)).await;
+        assert!(ask(&service, keyed("k", "another")).await.is_err());
+    }
+    sleep(Duration::from_secs(2)).await;
+    assert_eq!(ask(&service, keyed("k", "p")).await.unwrap().1, "a");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_orphan_is_let_go_of_whatever_is_asked_for_next() {
+    let upstream = slow();
+    let service = layer().layer(upstream.service());
+    for key in 0..32 {
+        drop(service.clone().oneshot(keyed(&format!("{key}"), "p")).await);
+    }
+    sleep(Duration::from_secs(31)).await;
+    drop(service.oneshot(keyed("one more", "p")).await);
+    for call in 0..32 {
+        assert!(upstream.body(call).dropped(), "{call}");
+    }
 }

@@ -81,6 +81,10 @@ impl IdempotencyStore for Remote {
 
     fn finish(&self, lease: Lease, answer: Stored, ttl: Duration) -> Reply<bool> {
         self.note("finish");
+        if !self.holds_leases {
+            drop(self.memory.release(lease)); // somebody else has it, and is done
+            return late(Reply::now(false));
+        }
         late(self.memory.finish(lease, answer, ttl))
     }
 
@@ -194,7 +198,10 @@ async fn a_lost_lease_lets_nobody_down_and_keeps_nothing() {
     Arc::get_mut(&mut store).unwrap().holds_leases = false;
     let service = layer(&store).layer(upstream.service());
     assert_eq!(ask(&service, keyed("k", "p")).await.unwrap().1, "a");
-    assert_eq!(store.told(), ["claim", "renew"]);
+    // It is offered, and the store says that it was too late.
+    assert_eq!(store.told(), ["claim", "renew", "finish"]);
+    ask(&service, keyed("k", "p")).await.unwrap();
+    assert_eq!(upstream.calls(), 2);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,6 +1,8 @@
 //! An upstream by hand, and requests for it.
 #![allow(dead_code, reason = "not every test needs all of it")]
 
+pub(crate) mod wire;
+
 use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
