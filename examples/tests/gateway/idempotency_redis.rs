@@ -1,12 +1,13 @@
 //! Gateways that share a Redis.
 
+use buttress_testkit::redis::free_port;
 use bytes::Bytes;
 use futures_util::future::join_all;
 use http::{Request, StatusCode};
 
 use crate::gated::{Gated, chat};
 use crate::harness::{Answer, Gateway, soon};
-use crate::redis::{Redis, free_port};
+use crate::redis::Redis;
 
 const PIECES: usize = 5;
 const STREAM: &str = r#"{"stream":true}"#;
