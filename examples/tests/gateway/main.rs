@@ -17,6 +17,7 @@ mod harness;
 mod heads;
 mod heartbeats;
 mod held;
+mod idempotency;
 mod idempotency_crowd;
 mod idempotency_leaving;
 mod idempotency_redis;
