@@ -322,6 +322,7 @@ async fn wrong_flags_say_what_is_wrong() {
     }
     let key = "two\nlines";
     let mut gateway = command();
+    gateway.args(["--listen", "127.0.0.1:0"]);
     gateway.args(["--upstream", "http://x", "--upstream", "b=http://y"]);
     let output = soon(gateway.env("B_API_KEY", key).output()).await.unwrap();
     let stderr = String::from_utf8(output.stderr).unwrap();
