@@ -22,19 +22,24 @@ use crate::store::IdempotencyStore;
 /// Makes a call once, however often it is asked for.
 ///
 /// A `POST` or `PATCH` with an `Idempotency-Key` is known by that key and by whose it is. The first one goes out at
-/// once, and its body is hashed in passing. A duplicate has its own body hashed before it gets anything. Then:
+/// once, and its body is hashed in passing. A duplicate has its own body read and hashed before it gets anything. Then:
 ///
 /// | the call | the duplicate |
 /// |---|---|
-/// | is under way | joins it: same head, same bytes from the first one on, same trailers, same error |
+/// | is under way | joins it: same head but for cookies, same bytes from the first one on, same trailers, same error |
 /// | has ended well | gets the answer that was kept, with `Idempotent-Replayed: true` |
 /// | has failed, or its stream broke off | makes it anew |
 /// | had another payload | is refused: [`KeyReused`](crate::KeyReused), a 422 |
+/// | had a payload of which nobody knows the end | is told to come again: [`CallInFlight`](crate::CallInFlight), a 409 |
+///
+/// Of a duplicate's body 1 MiB is held until the first one's has arrived: if that breaks off, the duplicate makes the
+/// call. The last piece of an answer is handed on when the store has been told of it, the head of an empty one likewise.
 ///
 /// Whoever joins reads at his own pace. The call is polled by whichever of those who wait for it is awake, and goes on
 /// as long as one is left. When **all** have gone away it goes on nevertheless, on the
 /// [`executor`](Self::executor), so that the client's retry is not billed again; without one it waits for a retry to
-/// adopt it, for [`orphan_ttl`](Self::orphan_ttl). Errors of the call reach all who wait for it.
+/// adopt it, for [`orphan_ttl`](Self::orphan_ttl). A call that has not begun, since another process has it or nobody has
+/// polled it yet, ends with them. Errors of the call reach all who wait for it.
 ///
 /// Requests without credentials are nobody's, and are not deduplicated. Authentication belongs outside of this layer.
 /// Upgrades pass unwrapped.
@@ -61,7 +66,9 @@ use crate::store::IdempotencyStore;
 ///
 /// # Cancel safety
 /// Whatever is dropped, and wherever, lets nobody down but its own caller: the last to leave decides as above. A call
-/// that is cancelled, that panics or that takes longer than [`max_run`](Self::max_run) gives its key back at once.
+/// that is cancelled, that panics or that takes longer than [`max_run`](Self::max_run) gives its key back at once; in a
+/// store that answers later one that is cancelled or panics does so by the [`executor`](Self::executor), or else when its
+/// [`lease`](Self::lease) runs out.
 ///
 /// # Source
 /// draft-ietf-httpapi-idempotency-key-header · Stripe's API reference, "Idempotent requests" · RFC 9110 §7.6.1
@@ -237,7 +244,8 @@ impl<C> IdempotencyLayer<C> {
     /// How long a call that everybody has left waits to be adopted where there is no [`executor`](Self::executor).
     /// Default: 30 s.
     ///
-    /// Nobody polls it meanwhile. Its time is looked at when other calls come, since there is nobody to run a timer.
+    /// Nobody polls it meanwhile. Its time is looked at when any call comes, since there is nobody to run a timer: until
+    /// then it keeps its key, its place with the upstream, and what it has received.
     #[must_use]
     pub fn orphan_ttl(mut self, ttl: Duration) -> Self {
         self.settings().orphan_ttl = ttl;
@@ -255,7 +263,7 @@ impl<C> IdempotencyLayer<C> {
     /// Where answers are kept. Default: a [`MemoryStore`] with its own defaults.
     ///
     /// A store in an `Arc` can be given to several layers; they then refuse or wait for each other's calls, and join
-    /// their own.
+    /// their own. Give them an [`executor`](Self::executor), too: an orphan of one is nothing that another can adopt.
     #[must_use]
     pub fn store(mut self, store: impl IdempotencyStore) -> Self {
         let state = self.state();

@@ -62,11 +62,12 @@
 //!
 //! # What it costs
 //!
-//! A request without a key: one lookup in its headers. The first call with one: its fingerprint, two hashes of its
+//! A request without a key: one lookup in its headers. The first call with one: its fingerprint, a hash of its
 //! name, and some ten allocations for what others may join; the body of the answer is kept by reference while it
-//! passes, and copied once when it is stored. A replay: the fingerprint, one lookup, and a copy of the headers. Each
-//! subscriber holds some 200 bytes and no part of the body. No timer unless the call pauses; one then, for
-//! [`max_run`](IdempotencyLayer::max_run). Locks are held for lookups only.
+//! passes, and copied once when it is stored. A duplicate whose payload is compared: one allocation. A replay: the
+//! fingerprint, one lookup, and a copy of the headers. Each subscriber holds some 200 bytes and no part of the body. No
+//! timer unless the call pauses; one then, for [`max_run`](IdempotencyLayer::max_run). Locks are held for lookups, and
+//! while a call takes its place: then the inner service is cloned under one.
 //!
 //! A call that can be joined needs a service that can be cloned, and bodies that are `Send + 'static`.
 //!
@@ -74,7 +75,7 @@
 //!
 //! Events of the target `buttress::idempotency`. At debug: `replayed`, `joined`, `released`, `kept` with `bytes`,
 //! `orphaned` with `driven`, each with `call`; `refused` with `reason`; `no scope`. At warn: `not kept` with `call` and
-//! `reason`: a duplicate would be made again. `call` is eight hex digits of a keyed hash.
+//! `reason`: a duplicate would be made again. `call` is eight hex digits of a hash, which is keyed unless others see the store.
 //!
 //! # Sources
 //!
