@@ -1,5 +1,6 @@
 //! A circuit per key.
 
+mod all;
 mod map;
 
 use std::fmt;
@@ -68,7 +69,7 @@ impl<K: Hash + Eq> Circuits<K> {
     where
         K: Clone,
     {
-        let all = self.map.all().into_iter();
+        let all = self.map.snapshot().into_iter();
         all.map(|(key, circuit)| (key, CircuitHandle::new(circuit)))
             .collect()
     }

@@ -72,14 +72,17 @@
 //!
 //! Closed, a call that is ready at once costs one load and one count, on a cache line of its own thread: no
 //! lock, no allocation, and the clock at each 64th. A call that waits reads the clock twice, and once more at
-//! its head, and again after it, where a body follows that is watched. The future is 16 bytes larger than the inner one, and holds a clone of the classifier (a closure that captures nothing:
-//! none; a profile: 40 bytes). Failures, slow calls, and the first successes after them take a lock for as
-//! long as it takes to sum up ten buckets, or to write down the latest calls of a window that counts calls.
-//! Open, a refusal reads the clock once and makes one small allocation, for the error.
+//! its head, and again after it, where a body follows that is watched. The future is 16 bytes larger than the
+//! inner one, and holds a clone of the classifier (a closure that captures nothing: none; a profile: 40
+//! bytes). Failures, slow calls, and the first successes after them take a lock for as long as it takes to sum
+//! up ten buckets, or to write down the latest calls of a window that counts calls. Open, a refusal reads the
+//! clock once and makes one small allocation, for the error.
 //!
-//! A circuit takes half a kilobyte per core of the machine, for 16 of them at most; one of many by key for
-//! four at most. Finding that one takes a read lock on one of 16 shards, and no allocation unless the key
-//! makes one; threads that share a key, or a shard, meet at its lock.
+//! A circuit takes three quarters of a kilobyte, and 136 bytes more per core of the machine: for 16 of them at
+//! most, and one of many by key for four. Finding that one takes a read lock on what this thread has found
+//! before, and no allocation unless the key makes one: threads that share a key do not meet, as long as there
+//! are no more than 16 of them. Only a key that is new to its thread, or for which there is no room, takes the
+//! lock that all share.
 //!
 //! Successes that were ready at once are counted when somebody next looks, and as of when the window was last
 //! turned. Where they are few, up to 63 per core count as older than they are, and leave the window

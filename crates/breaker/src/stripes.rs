@@ -34,11 +34,7 @@ impl Stripe {
     /// The one of this thread. Threads take turns.
     #[inline]
     pub(crate) fn of_this_thread(slots: &Slots) -> &Arc<Self> {
-        let thread = THREAD.with(|thread| match thread.get() {
-            UNKNOWN => number_this_thread(thread),
-            known => known,
-        });
-        &slots[thread % SLOTS]
+        &slots[this_thread() % SLOTS]
     }
 
     #[inline]
@@ -108,6 +104,15 @@ thread_local! {
 }
 
 const UNKNOWN: usize = usize::MAX;
+
+/// The number of this thread: they are numbered as they come.
+#[inline]
+pub(crate) fn this_thread() -> usize {
+    THREAD.with(|thread| match thread.get() {
+        UNKNOWN => number_this_thread(thread),
+        known => known,
+    })
+}
 
 #[cold]
 fn number_this_thread(thread: &Cell<usize>) -> usize {
