@@ -75,7 +75,8 @@
 //!
 //! Events of the target `buttress::idempotency`. At debug: `replayed`, `joined`, `released`, `kept` with `bytes`,
 //! `orphaned` with `driven`, each with `call`; `refused` with `reason`; `no scope`. At warn: `not kept` with `call` and
-//! `reason`: a duplicate would be made again. `call` is eight hex digits of a hash, which is keyed unless others see the store.
+//! `reason`: a duplicate would be made again. `call` is eight hex digits of a hash, which is keyed unless others see
+//! the store.
 //!
 //! # Sources
 //!
