@@ -295,3 +295,6 @@ fn locked<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// More than cores that ask at once.
 const SHARDS: usize = 16;
+
+#[cfg(test)]
+mod tests;
