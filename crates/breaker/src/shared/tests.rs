@@ -1,3 +1,5 @@
+mod alone;
+
 use std::num::{NonZeroU16, NonZeroU32};
 use std::sync::{Barrier, Mutex};
 use std::thread;
