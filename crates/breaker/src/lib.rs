@@ -62,6 +62,10 @@
 //! What a call *means* is on the page of the [layer](CircuitBreakerLayer); numbers and their reasons are on that of the
 //! [policy](Policy#defaults). [`Circuit`] is the decision alone: `now` and outcomes in, admissions out.
 //!
+//! # Defaults
+//!
+//! Those of the diagram, for one circuit: see the [policy](Policy#defaults) and the [layer](CircuitBreakerLayer#defaults).
+//!
 //! # Where it goes in the stack
 //!
 //! Inside of retries, so that each attempt asks the circuit and none is made while it is open; outside of what
@@ -78,11 +82,10 @@
 //! up ten buckets, or to write down the latest calls of a window that counts calls. Open, a refusal reads the
 //! clock once and makes one small allocation, for the error.
 //!
-//! A circuit takes three quarters of a kilobyte, and 136 bytes more per core of the machine: for 16 of them at
-//! most, and one of many by key for four. Finding that one takes a read lock on what this thread has found
-//! before, and no allocation unless the key makes one: threads that share a key do not meet, as long as there
-//! are no more than 16 of them. Only a key that is new to its thread, or for which there is no room, takes the
-//! lock that all share.
+//! A circuit takes three quarters of a kilobyte, and 136 bytes more per core of the machine, for 16 of them at
+//! most. Finding the one of a key takes a read lock on what this thread has found before, and no allocation
+//! unless the key makes one: up to 16 threads that share a key do not meet. Only a key that is new to its
+//! thread, or for which there is no room, takes the lock that all share.
 //!
 //! Successes that were ready at once are counted when somebody next looks, and as of when the window was last
 //! turned. Where they are few, up to 63 per core count as older than they are, and leave the window

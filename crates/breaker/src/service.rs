@@ -16,11 +16,11 @@ use crate::select::{Expect, HttpRequest, Select, Unkeyed};
 /// Stops calling an upstream that keeps failing; made by [`CircuitBreakerLayer`](crate::CircuitBreakerLayer).
 ///
 /// # Readiness
-/// While its circuit is open the service is ready at once, without asking the inner service, and the next
-/// call is refused: also if the circuit closes in between, then with no wait. Otherwise it is ready when the inner service is; that a circuit opens meanwhile wakes
-/// nobody. The circuit is asked when the *call* is made, since a probe's place should belong to somebody
-/// who uses it. A call that is refused then leaves the readiness of the inner service unused: the next
-/// call uses it, and dropping the service gives it back.
+/// While its circuit is open the service is ready at once, without asking the inner service, and the next call
+/// is refused: also if the circuit closes in between, then with no wait. Otherwise it is ready when the inner
+/// service is; that a circuit opens meanwhile wakes nobody. The circuit is asked when the *call* is made, since
+/// a probe's place should belong to somebody who uses it. A call that is refused then leaves the readiness of
+/// the inner service unused: the next call uses it, and dropping the service gives it back.
 ///
 /// With a circuit per key nobody can tell before the call whose circuit it will be: the service is ready when
 /// the inner one is, always.

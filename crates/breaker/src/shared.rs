@@ -14,7 +14,7 @@ use crate::clock;
 use crate::error::CircuitOpen;
 use crate::permit::Permit;
 use crate::policy::Policy;
-use crate::stripes::{SLOTS, Slots, Stripe, slots, stripes_for_this_machine};
+use crate::stripes::{Slots, Stripe, slots, stripes_for_this_machine};
 use crate::window::Counts;
 
 pub(crate) use self::core::Core;
@@ -40,16 +40,8 @@ struct Ways {
 }
 
 impl Shared {
-    /// A circuit for many threads at a time.
     pub(crate) fn new(policy: Policy, name: Option<Arc<str>>) -> Self {
-        let stripes = stripes_for_this_machine(SLOTS);
-        Self::with_stripes(policy, name, clock::now(), stripes)
-    }
-
-    /// One of many circuits: fewer threads meet at each, and it takes less memory.
-    pub(crate) fn one_of_many(policy: Policy, name: Option<Arc<str>>) -> Self {
-        let stripes = stripes_for_this_machine(MOST_STRIPES_OF_MANY);
-        Self::with_stripes(policy, name, clock::now(), stripes)
+        Self::with_stripes(policy, name, clock::now(), stripes_for_this_machine())
     }
 
     pub(crate) fn with_stripes(
@@ -174,9 +166,6 @@ impl fmt::Debug for Shared {
         self.core().fmt(f)
     }
 }
-
-/// There may be ten thousand keys.
-const MOST_STRIPES_OF_MANY: usize = 4;
 
 #[cfg(all(test, buttress_loom))]
 mod loom_tests;

@@ -122,11 +122,11 @@ fn number_this_thread(thread: &Cell<usize>) -> usize {
     number
 }
 
-/// A stripe for each thread that can run at once, but no more than `most`.
-pub(crate) fn stripes_for_this_machine(most: usize) -> usize {
+/// A stripe for each thread that can run at once.
+pub(crate) fn stripes_for_this_machine() -> usize {
     static CORES: OnceLock<usize> = OnceLock::new();
     let cores = *CORES.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from));
-    cores.clamp(1, most)
+    cores.clamp(1, SLOTS)
 }
 
 #[cfg(all(test, not(buttress_loom)))]

@@ -128,7 +128,7 @@ impl<K: Hash + Eq> Map<K> {
         }
         let digits = format!("{:08x}", hash >> 32);
         let name = named(self.name.as_deref(), &digits);
-        Some(all.insert(hash, key, Shared::one_of_many(self.policy, Some(name))))
+        Some(all.insert(hash, key, Shared::new(self.policy, Some(name))))
     }
 
     /// Lets one circuit go that nobody would miss, if there is one among the next few.
