@@ -56,16 +56,14 @@ async fn main() -> ExitCode {
 async fn run(args: Args) -> Result<bool, BoxError> {
     let signals = Signals::catch()?;
     let mut upstreams = args.upstreams.clone();
-    let mut demo = None;
+    let mut demo = Vec::new();
     if upstreams.is_empty() {
-        let (scripted, server) = demo::start(args.seed).await?;
-        upstreams.push(scripted);
-        demo = Some(server);
+        (upstreams, demo) = demo::start(args.seed).await?;
     }
     let listener = serve::bind(args.listen)?;
     let background = Background::default();
     let idempotency = idempotency::layer(&args, &background).await?;
-    banner::print(listener.local_addr()?, args.profile.name(), demo.is_none())?;
+    banner::print(listener.local_addr()?, args.profile.name(), demo.is_empty())?;
     info!(target: "gateway", upstream = %upstreams[0], profile = args.profile.name(), "ready");
     info!(target: "gateway", "{}", args.streams());
     info!(target: "gateway", "{}", args.on_idempotency());

@@ -124,11 +124,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     pub(crate) log: Format,
 
-    /// The luck of the scripted upstream; by default the first call stalls and the second answer is slow
+    /// The luck of the scripted upstream, once it has shown a stall, a 429, a silence and a crash
     #[arg(
         long,
         value_name = "N",
-        default_value_t = 1299,
+        default_value_t = 1,
         conflicts_with = "upstreams"
     )]
     pub(crate) seed: u64,
@@ -164,6 +164,11 @@ impl Args {
             Some(twice) => Err(format!("two upstreams are named `{twice}`")),
             None => Ok(()),
         }
+    }
+
+    /// Whether the upstreams are our own.
+    pub(crate) const fn is_demo(&self) -> bool {
+        self.upstreams.is_empty()
     }
 
     /// The time of a request. Off, what a client says of its own still holds.
@@ -236,7 +241,7 @@ impl Args {
 
     /// What these flags say about streams.
     pub(crate) fn streams(&self) -> Streams {
-        self.streams.settle(self.profile, self.upstreams.is_empty())
+        self.streams.settle(self.profile, self.is_demo())
     }
 }
 

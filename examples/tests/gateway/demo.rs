@@ -7,14 +7,13 @@ use tokio::process::Command;
 
 use crate::harness::{Gateway, soon};
 
-/// With the seed that comes without asking, the first call gets no answer, and a later one a slow stream.
 async fn the_printed_commands_work(profile: &str, end: &str) {
     let version = Command::new("curl").arg("--version").output().await;
     if version.is_err() {
         let _lost = writeln!(io::stderr(), "skipped: curl not found");
         return;
     }
-    let gateway = Gateway::start(&["--profile", profile]).await;
+    let gateway = Gateway::start(&["--profile", profile, "--breaker-failures", "5"]).await;
     let run = async |command: &str| {
         let output = soon(Command::new("sh").args(["-c", command]).output())
             .await
@@ -26,16 +25,28 @@ async fn the_printed_commands_work(profile: &str, end: &str) {
     assert!(json.contains("\"usage\""), "{json}");
     assert!(json.contains("x-buttress-attempts: "), "{json}");
     assert!(!json.contains("x-buttress-attempts: 1\r"), "{json}");
+    assert!(json.contains("x-buttress-served-by: demo\r"), "{json}");
     let stream = run(&gateway.said[2]).await;
     assert!(stream.contains("text/event-stream"), "{stream}");
     assert!(stream.contains("\n\n: keepalive\n\n"), "{stream}");
     assert!(stream.contains(end), "{stream}");
+    // Then nobody is there, and before long nobody asks.
+    for attempts in ["4", "3", "1"] {
+        let json = run(&gateway.said[1]).await;
+        assert!(json.contains("200 OK"), "{json}");
+        assert!(json.contains("x-buttress-served-by: spare\r"), "{json}");
+        assert!(
+            json.contains(&format!("x-buttress-attempts: {attempts}\r")),
+            "{json}"
+        );
+    }
     let (_, log) = gateway.stop().await;
     assert!(log.contains("limit=\"first_frame\" limit_ms=1000"), "{log}");
+    assert!(!log.contains("has no key"), "{log}");
 }
 
 #[tokio::test]
-async fn the_printed_commands_work_as_they_stand_and_show_a_stall_and_a_silence() {
+async fn the_printed_commands_show_a_stall_a_silence_and_a_crash() {
     the_printed_commands_work("openai", "[DONE]").await;
 }
 

@@ -86,6 +86,13 @@ impl Script {
         }
     }
 
+    /// These come before all else that no rule decides, one for each request.
+    #[must_use]
+    pub fn after(mut self, behaviours: impl IntoIterator<Item = Behaviour>) -> Self {
+        self.sequence.splice(0..0, behaviours);
+        self
+    }
+
     /// What every request after the sequence gets.
     #[must_use]
     pub fn then(mut self, behaviour: Behaviour) -> Self {
