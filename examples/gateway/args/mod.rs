@@ -167,7 +167,7 @@ impl Args {
     }
 
     /// Whether the upstreams are our own.
-    pub(crate) const fn is_demo(&self) -> bool {
+    pub(crate) fn is_demo(&self) -> bool {
         self.upstreams.is_empty()
     }
 
