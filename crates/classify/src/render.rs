@@ -29,7 +29,8 @@ impl Profile {
     /// `message` is prose for a human: it must not name an upstream's host or anything else that is not
     /// the client's business. [`explain`] has some to offer. The words beside it are the
     /// API's own for the outcome's kind and reason, so that its SDKs, and a profile of this name, read the
-    /// same out of it. A refusal of our own reads as an overload, since it looks like one from there.
+    /// same out of it. A refusal of our own reads as an overload, since it looks like one from there. Generic HTTP and
+    /// gRPC know no words for it: of a stream of theirs, its problem details are read by humans only.
     ///
     /// ```
     /// use buttress_classify::Profile;
