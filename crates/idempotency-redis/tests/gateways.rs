@@ -19,6 +19,7 @@ use buttress_classify::Profile;
 use buttress_core::{BoxError, Failure, Kind, find};
 use buttress_idempotency::{CallInFlight, Duplicates, IdempotencyLayer, KeyReused};
 use buttress_idempotency_redis::{RedisStore, StoreUnavailable};
+use buttress_testkit::redis::free_port;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
@@ -27,7 +28,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 use tower::{Layer, ServiceExt, service_fn};
 
-use kit::{LONG, Server, free_port};
+use kit::{LONG, Server};
 
 fn layer(store: RedisStore) -> IdempotencyLayer {
     IdempotencyLayer::new(Profile::HTTP).store(store)
