@@ -1,7 +1,8 @@
 //! Tower layers that keep calls to unreliable upstreams manageable, LLM APIs first.
 //!
 //! This crate only re-exports: each layer lives in a crate of its own and can be used alone. What it adds is the order
-//! in which they stand: [`stack`] builds it, [`guide::ordering`] explains it.
+//! in which they stand: [`stack`] builds it, [`guide::ordering`] explains it. The [`guide`] also says around which clients they
+//! stand, and how.
 
 pub mod guide;
 #[cfg(feature = "stack")]
