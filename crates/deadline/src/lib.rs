@@ -45,6 +45,12 @@
 //! - *tonic* reads `grpc-timeout` for itself and answers `CANCELLED`; it hands nothing on.
 //! - *None of them* gives a stage a part of what remains, or tells the next hop.
 //!
+//! # Defaults
+//!
+//! None for the total, which you name. `grpc-timeout` and `x-envoy-expected-rq-timeout-ms` are read; gRPC upstreams are
+//! told, and others if you say so. The reasons are on the pages of [`TimeoutBudgetLayer`](TimeoutBudgetLayer#defaults) and
+//! [`BudgetShareLayer`](BudgetShareLayer#defaults).
+//!
 //! # Where it goes in the stack
 //!
 //! Inbound, [`TimeoutBudgetLayer`] stands inside of what answers for failures and of heartbeats, and outside

@@ -62,6 +62,11 @@
 //! is told by kind and reason. With fallbacks inside of fallbacks all of them together ask nobody twice, as far as
 //! they have the same names, and share the outermost one's attempts.
 //!
+//! # Defaults
+//!
+//! Five attempts in all, none that has less than a second left, prompts of up to 16 MiB: the reasons are on the page of
+//! the [layer](FallbackLayer#defaults).
+//!
 //! # Where it goes in the stack
 //!
 //! Outside of retry, circuit breaker and limits, of which each tier has its own, and inside of what belongs to
@@ -101,7 +106,8 @@
 //! | `nobody to ask` | debug | `tier` (the primary), `kind`, `reason` |
 //! | `all tiers failed` | warn | `tiers` (how many), `kind`, `reason` |
 //!
-//! No event holds a header, a URI or a body.
+//! No event holds a header, a URI or a body. The answer has [`ServedBy`] in its extensions and, [if asked
+//! for](FallbackLayer::say_who), in its headers; what an upstream says in an `x-buttress-…` of its own is taken off.
 //!
 //! # Sources
 //!

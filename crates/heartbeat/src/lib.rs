@@ -69,6 +69,11 @@
 //!
 //! What heartbeats cannot fix, and what to set in which proxy, is on a page of its own: [`proxies`].
 //!
+//! # Defaults
+//!
+//! A comment after 15 s of silence, and nothing before there is an answer: the page of the
+//! [layer](HeartbeatSseLayer#defaults) has the reasons.
+//!
 //! # Where it goes in the stack
 //!
 //! Far out, on the side of the client: inside of compression, since a compressed stream passes as it is, and

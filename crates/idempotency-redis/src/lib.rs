@@ -57,6 +57,16 @@
 //! A user of its own needs `+eval +ping +get +set +getrange +hget +hset +exists +hexists +hstrlen +pttl +pexpire +del +unlink`
 //! on the keys `~buttress:*`.
 //!
+//! # Defaults
+//!
+//! Two seconds of patience, 32 MiB of an answer, open when Redis is down: the reasons are on the page of the
+//! [store](RedisStore#defaults).
+//!
+//! # Where it goes in the stack
+//!
+//! Nowhere: it is what an `IdempotencyLayer` [keeps its answers in](buttress_idempotency::IdempotencyLayer::store).
+//! All gateways that share a server should set that layer alike.
+//!
 //! # What it costs
 //!
 //! A first call: one round trip before it goes out, one when it has ended, and one for each further 512 KiB. A

@@ -54,6 +54,12 @@
 //! kept unless [asked for](IdempotencyLayer::keep_errors), and those that speak of this moment never are: 408, 409, 425,
 //! 429 and everything from 500 on. Hop-by-hop fields and `Set-Cookie` are not kept.
 //!
+//! # Defaults
+//!
+//! `POST` and `PATCH` with an `Idempotency-Key`, for 24 hours, up to 8 MiB of an answer, in memory: all settings and
+//! their reasons are on the page of the [layer](IdempotencyLayer#defaults), and what the memory holds on that of the
+//! [store](MemoryStore#defaults).
+//!
 //! # Where it goes in the stack
 //!
 //! Inbound, inside of authentication (a key proves nothing) and directly around the handler, inside of heartbeats and

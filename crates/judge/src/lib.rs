@@ -38,6 +38,11 @@
 //! Neither tower nor tower-http looks into bodies. Middleware that does buffers whole answers; this one
 //! reads no more than it needs, within a limit of bytes and of time, and hands on every byte.
 //!
+//! # Defaults
+//!
+//! An error answer is read up to 16 KiB, within a second; a stream is held, by [`JudgeLayer::llm`] alone, up to 64 KiB
+//! and five seconds. The reasons are on the page of the [layer](JudgeLayer#defaults).
+//!
 //! # Where it goes in the stack
 //!
 //! Innermost around the client, outside of timeouts only: retry, circuit breaker and fallback outside of it

@@ -41,6 +41,11 @@
 //!   to be tried again. Here it is `DEADLINE_EXCEEDED`.
 //! - Gateways forget the `Retry-After` of their own 429. Here every refusal that passes by itself has one.
 //!
+//! # Defaults
+//!
+//! Which failure becomes which status is a [table](RespondLayer), and there is little to set:
+//! [here](RespondLayer#defaults).
+//!
 //! # Where it goes in the stack
 //!
 //! Outermost, outside of authentication, too, if that may fail. It knows no other layer: a failure is read by

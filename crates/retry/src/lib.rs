@@ -40,6 +40,11 @@
 //! - *None of them* knows what an answer says ([`Classify`]), that a second POST may be billed, that a
 //!   hint of an hour means "stop" and not "sooner", or that an outer layer retries already.
 //!
+//! # Defaults
+//!
+//! Three attempts, 0.5 s to 8 s apart, on a budget. All of them, and their reasons, are on the page of the
+//! [layer](RetryLayer#defaults), and those of the budget on [its own](RetryBudget#defaults).
+//!
 //! # Where it goes in the stack
 //!
 //! Outside of everything that makes *one* attempt (circuit breaker, timeouts, the client), inside of what

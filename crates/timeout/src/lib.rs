@@ -55,6 +55,11 @@
 //! and the end of its body, and repeats its error without end. It cannot tell a ping from progress. Here
 //! all limits have one timer, made at the first wait of the call and asked last.
 //!
+//! # Defaults
+//!
+//! 300 s to the first frame, 180 s of silence, 600 s in all, and none for progress: the reasons are on the page of the
+//! [layer](StreamTimeoutLayer#defaults).
+//!
 //! # Where it goes in the stack
 //!
 //! Next to the client. Retry, judge and circuit breaker outside of it see its errors as failures of the
