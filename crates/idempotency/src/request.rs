@@ -76,6 +76,20 @@ impl<Q: Body> RequestBody<Q> {
 }
 
 impl Passing {
+    fn frame(&mut self, frame: &Frame<Bytes>, is_last: bool) {
+        if let (Some(data), Some(hashing)) = (frame.data_ref(), &mut self.hashing) {
+            hashing.data(data);
+        }
+        if is_last || frame.is_trailers() {
+            self.end();
+        }
+    }
+
+    fn end(&mut self) {
+        self.is_read = true;
+        self.done();
+    }
+
     /// Nothing more will pass: tells those who wait for the fingerprint.
     fn done(&mut self) {
         if let Some(hashing) = self.hashing.take() {
@@ -96,6 +110,7 @@ impl<Q: Body + Unpin> Body for RequestBody<Q> {
     type Data = Bytes;
     type Error = Q::Error;
 
+    #[inline]
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -103,19 +118,12 @@ impl<Q: Body + Unpin> Body for RequestBody<Q> {
         let this = &mut *self;
         let frame = ready!(Pin::new(&mut this.inner).poll_frame(cx));
         if let Some(passing) = &mut this.passing {
+            let is_last = this.inner.is_end_stream();
             match &frame {
-                Some(Ok(frame)) => {
-                    if let (Some(data), Some(hashing)) = (frame.data_ref(), &mut passing.hashing) {
-                        hashing.data(data);
-                    }
-                    passing.is_read = frame.is_trailers() || this.inner.is_end_stream();
-                }
+                Some(Ok(frame)) => passing.frame(frame, is_last),
                 // Nobody will ever know what it would have been.
                 Some(Err(_)) => passing.hashing = None,
-                None => passing.is_read = true,
-            }
-            if passing.is_read {
-                passing.done();
+                None => passing.end(),
             }
         }
         Poll::Ready(frame)
