@@ -45,6 +45,11 @@
 //! holds its first frame, a [`WatchedBody`] never. A [`Shared`] body takes four allocations, whatever it
 //! keeps, and a place in two lists per reader.
 //!
+//! # Sources
+//!
+//! http-body's `Body` (frames, trailers, end and size) · linkerd2-proxy's `ReplayBody` · RFC 9113 §8.1 (answers that
+//! come before their request has ended)
+//!
 //! [`Bytes`]: bytes::Bytes
 //! [`RetryLayer`]: https://docs.rs/buttress-retry
 

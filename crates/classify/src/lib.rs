@@ -25,6 +25,11 @@
 //! Where the upstream is no HTTP, or where its answers are typed already, a closure is less:
 //! [`buttress_core::classify_fn`].
 //!
+//! # Differences from others
+//!
+//! A provider's SDK knows what its own API says. Retry middleware tells by the status and the kind of an error, and reads
+//! neither hints nor error bodies nor streams. Here it is data for each provider, and one reading for all layers.
+//!
 //! # How an answer is read
 //!
 //! 1. An [`Outcome`] that an inner layer left in the extensions of the response wins: it has seen more.

@@ -28,11 +28,21 @@
 //! | [`IdempotencyKey`] | which calls are one and the same to the upstream? |
 //! | [`Backoff`], [`Ratio`], [`Sampler`] | how long, how many, how likely? |
 //!
+//! # When to use it, and when not
+//!
+//! To write a layer, a classifier or a store that the others understand, and to read what a layer leaves: the [`Outcome`]
+//! in a response's extensions, the [`Failure`] in an error. Whoever only stacks layers needs none of it.
+//!
 //! # What it costs
 //!
 //! Nothing here allocates but [`Failure`] (one box) and [`IdempotencyKey`] (one string). The crate
 //! knows neither tokio nor tower nor http: time is an argument, and so is chance. The one thing that a thread remembers is
 //! [whose time](Deadline::current) it works in.
+//!
+//! # Sources
+//!
+//! Brooker, "Exponential Backoff and Jitter", AWS Architecture Blog, 2015 · gRFC A6 (what was not accepted, and
+//! push-back) · draft-ietf-httpapi-idempotency-key-header
 //!
 //! [`http::Extensions`]: https://docs.rs/http/1/http/struct.Extensions.html
 

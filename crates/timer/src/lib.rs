@@ -51,6 +51,11 @@
 //!
 //! One allocation when the alarm is first set. Per wait: whether it is the same task that waits, and one
 //! load. Per quarter of a limit in which somebody waits: one clock read, one move of the timer.
+//!
+//! # Sources
+//!
+//! Varghese and Lauck, "Hashed and Hierarchical Timing Wheels", 1987, after which tokio's timers are made · tokio's
+//! `Sleep::reset`
 
 mod alarm;
 mod quiet;
