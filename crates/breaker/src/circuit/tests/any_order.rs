@@ -86,8 +86,8 @@ proptest! {
         for call in out {
             bench.record(call, Outcome::new(Kind::Invalid));
         }
-        // A success may be the call that makes a rate of what failed before: once.
-        for _ in 0..2 * (probes + 1) {
+        // One of the next successes may be the call that makes a rate of what failed before: once.
+        for _ in 0..policy.enough_calls() + probes {
             let left = bench.left();
             bench.pass(left);
             if let Some(call) = bench.admit() {
