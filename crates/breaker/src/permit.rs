@@ -161,7 +161,8 @@ fn sample(stripe: Arc<Stripe>, count: u32, now: impl FnOnce() -> Instant) {
     }
 }
 
-/// A success that takes time, or more than to be counted.
+/// A success that has waited for something, so that there is time to read the clock, or that takes more than
+/// to be counted.
 #[inline(never)]
 #[expect(
     clippy::needless_pass_by_value,
@@ -173,11 +174,12 @@ fn succeed_slowly(
     age: Age,
     now: impl FnOnce() -> Instant,
 ) {
-    let now = now();
-    if age.is_never_pending() {
+    let (now, core) = (now(), stripe.core());
+    let took = age.took(core.tick(now));
+    let slow = core.policy().slow_calls.zip(took);
+    let is_slow = slow.is_some_and(|(slow, took)| slow.is_slow(took));
+    if is_slow || stripe.count(admission).is_none() {
         say(&stripe, admission, &Outcome::SUCCESS, age, now);
-    } else {
-        succeed_after(&stripe, admission, age, now);
     }
 }
 
@@ -188,17 +190,6 @@ fn succeed_slowly(
 )]
 fn fail(stripe: Arc<Stripe>, admission: Admission, outcome: &Outcome, age: Age, now: Instant) {
     say(&stripe, admission, outcome, age, now);
-}
-
-/// A success that has waited for something: there is time to read the clock.
-fn succeed_after(stripe: &Stripe, admission: Admission, age: Age, now: Instant) {
-    let core = stripe.core();
-    let took = age.took(core.tick(now));
-    let slow = core.policy().slow_calls.zip(took);
-    let is_slow = slow.is_some_and(|(slow, took)| slow.is_slow(took));
-    if is_slow || stripe.count(admission).is_none() {
-        say(stripe, admission, &Outcome::SUCCESS, age, now);
-    }
 }
 
 /// Tells the circuit itself.
