@@ -6,6 +6,8 @@ use std::fmt;
 use http::Uri;
 use http::uri::{Authority, PathAndQuery, Scheme};
 
+use super::credentials::hex;
+
 /// A scheme, an authority and the beginning of a path, from configuration.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Base {
@@ -83,34 +85,27 @@ impl Base {
 /// like that (RFC 3986 §6.2.2): escaped, be it more than once, between backslashes, with parameters behind it.
 fn climbs(path: &str) -> bool {
     let plain = unescaped(path);
-    let mut segments = plain.split(['/', '\\']);
+    let mut segments = plain.split(|byte| matches!(byte, b'/' | b'\\'));
     segments.any(|segment| {
-        let name = segment.split(';').next();
-        matches!(name, Some("." | ".."))
+        let name = segment.split(|byte| *byte == b';').next();
+        matches!(name, Some(b"." | b".."))
     })
 }
 
-/// A path with its dots, and the marks between and behind them, as they are.
-fn unescaped(path: &str) -> String {
-    let mut pieces = path.split('%');
-    let mut plain = pieces.next().unwrap_or_default().to_owned();
-    for piece in pieces {
-        // Each 25 is the mark of another escape.
-        let piece = piece.trim_start_matches("25");
-        let code = piece.get(..2).unwrap_or_default().to_ascii_lowercase();
-        let mark = match code.as_str() {
-            "2e" => '.',
-            "2f" => '/',
-            "3b" => ';',
-            "5c" => '\\',
-            _ => {
-                plain.push('%');
-                plain.push_str(piece);
-                continue;
-            }
-        };
-        plain.push(mark);
-        plain.push_str(&piece[2..]);
+/// A path without any escapes, those included that only show when others are gone: `%25%32%65` is `%2e` to who reads it
+/// once, and a dot to who does so twice.
+fn unescaped(path: &str) -> Vec<u8> {
+    let mut plain = Vec::with_capacity(path.len());
+    for byte in path.bytes() {
+        plain.push(byte);
+        while let [before @ .., b'%', high, low] = &*plain {
+            let (Some(high), Some(low)) = (hex(*high), hex(*low)) else {
+                break;
+            };
+            let start = before.len();
+            plain.truncate(start);
+            plain.push(high << 4 | low);
+        }
     }
     plain
 }
@@ -208,6 +203,8 @@ mod tests {
                 "/%252e%252e/x",
                 "/%25252E./x",
                 "/a%252f..%255cx",
+                "/%25%32%65%2%65/x",
+                "/%%32e%2%65/x",
                 "/..?x=1",
                 "https://a.example/..",
             ] {
