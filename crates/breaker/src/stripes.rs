@@ -1,8 +1,8 @@
 //! Counting without standing in each other's way.
 
-use std::cell::Cell;
-use std::sync::atomic::{AtomicUsize, Ordering as StdOrdering};
 use std::sync::{Arc, OnceLock};
+
+use buttress_core::thread_number;
 
 use crate::circuit::Admission;
 use crate::shared::{Core, Word};
@@ -34,7 +34,7 @@ impl Stripe {
     /// The one of this thread. Threads take turns.
     #[inline]
     pub(crate) fn of_this_thread(slots: &Slots) -> &Arc<Self> {
-        &slots[this_thread() % SLOTS]
+        &slots[thread_number() % SLOTS]
     }
 
     #[inline]
@@ -95,31 +95,6 @@ pub(crate) const SLOTS: usize = 16;
 /// Several slots lead to the same stripe where there are fewer of these.
 pub(crate) fn slots(stripes: &[Arc<Stripe>]) -> Slots {
     std::array::from_fn(|slot| Arc::clone(&stripes[slot % stripes.len()]))
-}
-
-// ===== threads =====
-
-thread_local! {
-    static THREAD: Cell<usize> = const { Cell::new(UNKNOWN) };
-}
-
-const UNKNOWN: usize = usize::MAX;
-
-/// The number of this thread: they are numbered as they come.
-#[inline]
-pub(crate) fn this_thread() -> usize {
-    THREAD.with(|thread| match thread.get() {
-        UNKNOWN => number_this_thread(thread),
-        known => known,
-    })
-}
-
-#[cold]
-fn number_this_thread(thread: &Cell<usize>) -> usize {
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    let number = NEXT.fetch_add(1, StdOrdering::Relaxed) % UNKNOWN;
-    thread.set(number);
-    number
 }
 
 /// A stripe for each thread that can run at once.

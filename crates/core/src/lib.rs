@@ -57,6 +57,7 @@ mod outcome;
 mod own;
 mod ratio;
 mod sampler;
+mod thread;
 
 pub use attempt::Attempt;
 pub use backoff::{Backoff, InvalidBackoff, Jitter};
@@ -67,6 +68,7 @@ pub use key::{IdempotencyKey, InvalidIdempotencyKey};
 pub use outcome::{Acceptance, Kind, Outcome, Reason, Timer};
 pub use ratio::{InvalidRatio, Ratio};
 pub use sampler::Sampler;
+pub use thread::thread_number;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

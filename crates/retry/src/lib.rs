@@ -56,9 +56,9 @@
 //! that succeeds reads no clock, arms no timer and allocates nothing of its own where requests are
 //! [`Cloned`]; HTTP adds the clone of the head, one or two allocations for the record of a body, and up to
 //! three for the [`Attempt`] in the extensions, which inner layers read. Both can be saved: see [`clone_bodies`](RetryLayer::clone_bodies) and
-//! [`mark_attempts`](RetryLayer::mark_attempts). The first delay arms the one timer. Threads stay out of each
-//! other's way: what a call changes that succeeds at once, no other thread writes to. Three things are shared all the
-//! same: a bucket of the budget that is not full, the [pool](RetryLayer::replay_pool) of records, and what a clone of
+//! [`mark_attempts`](RetryLayer::mark_attempts). The first delay arms the one timer. Up to 16 threads stay
+//! out of each other's way: what a call changes that succeeds at once, no other of them writes to. Three things are shared
+//! all the same: a bucket of the budget that is not full, the [pool](RetryLayer::replay_pool) of records, and what a clone of
 //! the inner service counts, since each call holds one.
 //!
 //! # Observability

@@ -4,9 +4,7 @@
 //! the other core. So what a call changes is there several times, and each thread keeps to one of them.
 
 use std::array;
-use std::cell::Cell;
 use std::ops::Deref;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 /// One `T` for each slot, made when a thread of that slot first needs it.
@@ -49,29 +47,4 @@ impl<T> Deref for Stripe<T> {
     fn deref(&self) -> &T {
         &self.0
     }
-}
-
-// ===== threads =====
-
-thread_local! {
-    static SLOT: Cell<usize> = const { Cell::new(UNKNOWN) };
-}
-
-const UNKNOWN: usize = usize::MAX;
-
-/// The slot of this thread.
-#[inline]
-pub(crate) fn slot() -> usize {
-    SLOT.with(|slot| match slot.get() {
-        UNKNOWN => next_slot(slot),
-        known => known,
-    })
-}
-
-#[cold]
-fn next_slot(slot: &Cell<usize>) -> usize {
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    let next = NEXT.fetch_add(1, Ordering::Relaxed) % SLOTS;
-    slot.set(next);
-    next
 }

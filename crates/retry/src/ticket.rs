@@ -3,10 +3,12 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
+use buttress_core::thread_number;
+
 use crate::budget::{Exhausted, RetryBudget};
 use crate::gates::ActiveCalls;
 use crate::layer::Settings;
-use crate::stripes::{self, Stripe, Striped};
+use crate::stripes::{Stripe, Striped};
 
 /// What all calls of a service and its clones share.
 pub(crate) struct Shared<C, R> {
@@ -47,7 +49,7 @@ impl<C, R> Shared<C, R> {
     /// A call starts, on this thread.
     #[inline]
     pub(crate) fn ticket(&self) -> Ticket<C, R> {
-        let slot = stripes::slot();
+        let slot = thread_number();
         let held = self.held.get_or_make(slot, || self.hold(slot));
         if let Some((_, calls)) = &held.budget {
             calls.enter();

@@ -4,12 +4,14 @@
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use buttress_core::thread_number;
+
 use crate::error::CircuitOpen;
 use crate::keyed::all::{All, ByHash, Slot};
 use crate::permit::Permit;
 use crate::policy::Policy;
 use crate::shared::Shared;
-use crate::stripes::{SLOTS, this_thread};
+use crate::stripes::SLOTS;
 
 /// A circuit per key.
 ///
@@ -145,7 +147,7 @@ impl<K: Hash + Eq> Map<K> {
     /// What this thread has found.
     #[inline]
     fn found(&self) -> &Found<K> {
-        &self.found[this_thread() % SLOTS]
+        &self.found[thread_number() % SLOTS]
     }
 
     // Here and below: a thread that panicked was hashing, comparing or cloning a key, and the slots are as they
