@@ -26,9 +26,10 @@ pub(crate) type Call = Pin<Box<dyn Body<Data = Bytes, Error = BoxError> + Send>>
 pin_project! {
     /// ```text
     ///  Opening ──► Streaming ──► Closing ──► Over
-    ///     │                     the store      ▲
-    ///     │                     is told        │
-    ///     └─ no answer, or no time left ───────┘
+    ///     │                     the store
+    ///     │                     is told
+    ///     └── no answer, or ───────▲
+    ///         no time left
     /// ```
     ///
     /// Its last piece is handed on when the store has been told, so that whoever has had all of it and asks again
@@ -43,7 +44,7 @@ pin_project! {
         record: Record,
         // Once it has been opened.
         ticket: Option<Ticket>,
-        // Made at the first pause.
+        // Made at the first pause, and once more where the store makes one.
         #[pin]
         limit: Option<Sleep>,
     }
@@ -93,7 +94,7 @@ impl<O, W> CallBody<O, W> {
 
 impl<O, W> Body for CallBody<O, W>
 where
-    O: Future<Output = Result<Opened<W>, BoxError>>,
+    O: Future<Output = Opened<W>>,
     W: Body,
     W::Error: Into<BoxError>,
 {
@@ -107,27 +108,21 @@ where
         if let Some(ticket) = self.as_mut().project().ticket {
             ticket.renew(cx);
         }
-        let polled = Deadline::scope(self.time, || self.as_mut().poll_phase(cx));
-        let mut this = self.as_mut().project();
-        if polled.is_ready() || matches!(*this.phase, Phase::Closing { .. }) {
-            return polled;
+        loop {
+            let polled = Deadline::scope(self.time, || self.as_mut().poll_phase(cx));
+            if polled.is_ready() {
+                return polled;
+            }
+            let mut this = self.as_mut().project();
+            if this.limit.is_none() {
+                this.limit.set(Some(sleep(this.keeping.max_run)));
+            }
+            if let Some(limit) = this.limit.as_mut().as_pin_mut() {
+                ready!(limit.poll(cx));
+            }
+            this.limit.set(None);
+            self.as_mut().run_out();
         }
-        if this.limit.is_none() {
-            this.limit.set(Some(sleep(this.keeping.max_run)));
-        }
-        if let Some(limit) = this.limit.as_mut().as_pin_mut() {
-            ready!(limit.poll(cx));
-        }
-        if matches!(*this.phase, Phase::Opening { .. }) && this.notes.has_begun() {
-            this.notes.set_out_of_time();
-            return self.poll_phase(cx);
-        }
-        let release = this.ticket.as_mut().map(Ticket::release);
-        let telling = Telling::Release(release.unwrap_or(Reply::now(())));
-        let ending = Some(Ending::Failed(RunElapsed::refuse(this.keeping.max_run)));
-        // ## Opening | Streaming => Closing
-        this.phase.set(Phase::Closing { telling, ending });
-        self.poll_phase(cx)
     }
 
     fn is_end_stream(&self) -> bool {
@@ -137,30 +132,27 @@ where
 
 impl<O, W> CallBody<O, W>
 where
-    O: Future<Output = Result<Opened<W>, BoxError>>,
+    O: Future<Output = Opened<W>>,
     W: Body,
     W::Error: Into<BoxError>,
 {
     fn poll_phase(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let mut this = self.project();
         loop {
+            let mut this = self.as_mut().project();
             match this.phase.as_mut().project() {
                 PhaseProj::Opening { open } => {
-                    let Opened {
-                        parts,
-                        body,
-                        ticket,
-                    } = match ready!(open.poll(cx)) {
-                        Ok(opened) => opened,
+                    let Opened { answer, ticket } = ready!(open.poll(cx));
+                    *this.ticket = Some(ticket);
+                    let (parts, body) = match answer {
+                        Ok(answer) => answer,
                         Err(error) => {
-                            this.phase.set(Phase::Over);
-                            return Poll::Ready(Some(Err(error)));
+                            self.as_mut().close(Ending::Failed(error));
+                            continue;
                         }
                     };
-                    *this.ticket = Some(ticket);
                     let (size, is_end) = (Left::of(&body), body.is_end_stream());
                     this.notes.publish(Head {
                         parts,
@@ -194,15 +186,7 @@ where
                         Some(Err(error)) => Ending::Failed(error),
                         None => Ending::Complete(None),
                     };
-                    let telling = match this.ticket {
-                        Some(ticket) => {
-                            tell(this.keeping, this.notes, ticket, this.record, &ending)
-                        }
-                        None => Telling::Release(Reply::now(())),
-                    };
-                    // ## Streaming => Closing
-                    let ending = Some(ending);
-                    this.phase.set(Phase::Closing { telling, ending });
+                    self.as_mut().close(ending);
                 }
                 PhaseProj::Closing { telling, ending } => {
                     match telling {
@@ -226,6 +210,41 @@ where
                 }
                 PhaseProj::Over => return Poll::Ready(None),
             }
+        }
+    }
+
+    fn close(self: Pin<&mut Self>, ending: Ending) {
+        let mut this = self.project();
+        let telling = match this.ticket {
+            Some(ticket) => tell(this.keeping, this.notes, ticket, this.record, &ending),
+            None => Telling::Release(Reply::now(())),
+        };
+        // ## Opening | Streaming => Closing
+        let ending = Some(ending);
+        this.phase.set(Phase::Closing { telling, ending });
+        // The store has a time of its own.
+        this.limit.set(None);
+    }
+
+    /// Its time is up: gives up what is waited for.
+    fn run_out(mut self: Pin<&mut Self>) {
+        let this = self.as_mut().project();
+        match this.phase.project() {
+            // Its ticket is in there, and comes out at once.
+            PhaseProj::Opening { .. } if this.notes.has_begun() && !this.notes.is_out_of_time() => {
+                this.notes.set_out_of_time();
+            }
+            PhaseProj::Opening { .. } | PhaseProj::Streaming { .. } => {
+                let error = RunElapsed::refuse(this.keeping.max_run);
+                self.close(Ending::Failed(error));
+            }
+            PhaseProj::Closing { telling, .. } => {
+                if let (Telling::Finish(..), Some(ticket)) = (&telling, this.ticket) {
+                    event::unkept(&ticket.call, "the store did not answer");
+                }
+                *telling = Telling::Release(Reply::now(()));
+            }
+            PhaseProj::Over => {}
         }
     }
 }

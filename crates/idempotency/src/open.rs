@@ -40,10 +40,9 @@ pub(crate) struct Opening<S, Q: Body, C> {
     pub(crate) max_run: Duration,
 }
 
-/// A call that has been answered.
+/// A call that has been answered, or has failed before that.
 pub(crate) struct Opened<W> {
-    pub(crate) parts: Parts,
-    pub(crate) body: Answer<W>,
+    pub(crate) answer: Result<(Parts, Answer<W>), BoxError>,
     pub(crate) ticket: Ticket,
 }
 
@@ -78,7 +77,7 @@ impl<S, Q: Body, C> Opening<S, Q, C> {
         clippy::manual_async_fn,
         reason = "an `async fn` would hold its argument twice"
     )]
-    pub(crate) fn open<B, W>(mut self) -> impl Future<Output = Result<Opened<W>, BoxError>>
+    pub(crate) fn open<B, W>(mut self) -> impl Future<Output = Opened<W>>
     where
         S: Service<Request<RequestBody<Q>>, Response = Response<B>> + Clone,
         S::Error: Into<BoxError>,
@@ -87,53 +86,35 @@ impl<S, Q: Body, C> Opening<S, Q, C> {
         C::Watch: Watch<Response<B>, Watched<Judgement> = Response<W>>,
     {
         async move {
-            if let Some(kept) = self.claim().await? {
-                self.compare(&kept).await;
-                return Ok(Opened {
-                    parts: answer::head(&kept),
-                    body: Answer::Kept {
-                        body: Kept::new(&kept),
-                    },
-                    ticket: self.ticket,
-                });
-            }
-            if !self.is_ready {
-                let readied = poll_fn(|cx| self.service.poll_ready(cx)).await;
-                if let Err(error) = readied {
-                    give_back(&mut self.ticket).await;
-                    return Err(error.into());
-                }
-            }
-            let waker = poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
-            self.request.body_mut().tell(waker);
-            let result = {
-                let mut call = pin!(self.service.call(self.request));
-                let made = poll_fn(|cx| {
-                    if self.ticket.notes.is_out_of_time() {
-                        return Poll::Ready(None);
+            let answer = 'answer: {
+                match self.claim().await {
+                    Ok(None) => {}
+                    Ok(Some(kept)) => {
+                        self.compare(&kept).await;
+                        let body = Kept::new(&kept);
+                        break 'answer Ok((answer::head(&kept), Answer::Kept { body }));
                     }
-                    self.ticket.renew(cx);
-                    call.as_mut().poll(cx).map(Some)
-                });
-                made.await
-            };
-            let Some(result) = result else {
-                give_back(&mut self.ticket).await;
-                return Err(RunElapsed::refuse(self.max_run));
-            };
-            match judge(&self.classify, result, &self.ticket.notes) {
-                Ok(response) => {
-                    let (parts, body) = response.into_parts();
-                    Ok(Opened {
-                        parts,
-                        body: Answer::Live { body },
-                        ticket: self.ticket,
-                    })
+                    Err(refusal) => break 'answer Err(refusal),
                 }
-                Err(error) => {
-                    give_back(&mut self.ticket).await;
-                    Err(error)
+                if !self.is_ready {
+                    let readied = in_time(&mut self.ticket, |cx| self.service.poll_ready(cx));
+                    match readied.await {
+                        Some(Ok(())) => {}
+                        Some(Err(error)) => break 'answer Err(error.into()),
+                        None => break 'answer Err(RunElapsed::refuse(self.max_run)),
+                    }
                 }
+                let waker = poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
+                self.request.body_mut().tell(waker);
+                let mut call = pin!(self.service.call(self.request));
+                match in_time(&mut self.ticket, |cx| call.as_mut().poll(cx)).await {
+                    Some(result) => judge(&self.classify, result, &self.ticket.notes),
+                    None => Err(RunElapsed::refuse(self.max_run)),
+                }
+            };
+            Opened {
+                answer,
+                ticket: self.ticket,
             }
         }
     }
@@ -189,9 +170,19 @@ impl<S, Q: Body, C> Opening<S, Q, C> {
     }
 }
 
-async fn give_back(ticket: &mut Ticket) {
-    event::released(&ticket.call);
-    ticket.release().await;
+/// What `poll` comes to, unless the time is up first. The lease is renewed meanwhile.
+async fn in_time<T>(
+    ticket: &mut Ticket,
+    mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
+) -> Option<T> {
+    poll_fn(|cx| {
+        if ticket.notes.is_out_of_time() {
+            return Poll::Ready(None);
+        }
+        ticket.renew(cx);
+        poll(cx).map(Some)
+    })
+    .await
 }
 
 async fn is_same<Q: Body + Unpin>(
@@ -220,26 +211,26 @@ fn judge<B, E, C, W>(
     classify: &C,
     result: Result<Response<B>, E>,
     notes: &Arc<Notes>,
-) -> Result<Response<W>, BoxError>
+) -> Result<(Parts, Answer<W>), BoxError>
 where
     E: Into<BoxError>,
     C: Classify<Response<B>, E>,
     C::Watch: Watch<Response<B>, Watched<Judgement> = Response<W>>,
 {
     let report = Judgement(Arc::clone(notes));
-    match (classify.classify(result.as_ref()), result) {
-        (Verdict::Watch(watch), Ok(response)) => Ok(watch.attach(response, report)),
+    let response = match (classify.classify(result.as_ref()), result) {
+        (Verdict::Watch(watch), Ok(response)) => watch.attach(response, report),
         (Verdict::Final(outcome), Ok(mut response)) => {
             if !outcome.is_success() {
                 classify.leave(&mut response, outcome);
             }
             report.report(outcome);
-            Ok(<C::Watch as Watch<Response<B>>>::pass::<Judgement>(
-                response,
-            ))
+            <C::Watch as Watch<Response<B>>>::pass::<Judgement>(response)
         }
-        (_, Err(error)) => Err(error.into()),
-    }
+        (_, Err(error)) => return Err(error.into()),
+    };
+    let (parts, body) = response.into_parts();
+    Ok((parts, Answer::Live { body }))
 }
 
 impl<W> Body for Answer<W>

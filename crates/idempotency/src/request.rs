@@ -62,10 +62,13 @@ impl<Q: Body + Unpin> RequestBody<Q> {
 }
 
 impl<Q: Body> RequestBody<Q> {
-    /// Whom to wake when the fingerprint is known.
+    /// Whom to wake when the fingerprint is known: that of an empty body is at once.
     pub(crate) fn tell(&mut self, waker: Waker) {
         if let Some(passing) = &mut self.passing {
             passing.waker = Some(waker);
+            if passing.is_read {
+                passing.done();
+            }
         }
     }
 

@@ -1,13 +1,15 @@
 //! What a call that is under way has to give back.
 
+use std::convert::Infallible;
 use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Weak};
-use std::task::Context;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use tokio::sync::oneshot;
+use tokio::time::{sleep, timeout};
 
 use crate::call_id::CallId;
 use crate::calls::Calls;
@@ -36,8 +38,8 @@ pub(crate) struct Ticket {
 
 /// Keeps a lease in a store that others see. It ends with this.
 pub(crate) struct Renewal {
-    /// What it looks for.
-    _alive: Arc<()>,
+    /// Nothing is ever sent: it hears that this is gone.
+    _running: oneshot::Sender<Infallible>,
     /// Where there is no executor for it.
     here: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
 }
@@ -53,13 +55,13 @@ impl Ticket {
         if !self.store.is_shared() {
             return;
         }
-        let alive = Arc::new(());
+        let (running, over) = oneshot::channel();
         let renewing = Box::pin(renew(
             Arc::clone(&self.store),
             lease,
             self.lease_time,
             self.max_run,
-            Arc::downgrade(&alive),
+            over,
         ));
         // Whether anybody polls the call is not to matter: whoever reads it may be slow.
         let here = match &self.executor {
@@ -70,7 +72,7 @@ impl Ticket {
             None => Some(renewing as Pin<Box<dyn Future<Output = ()> + Send>>),
         };
         self.renewal = Some(Renewal {
-            _alive: alive,
+            _running: running,
             here,
         });
     }
@@ -123,25 +125,32 @@ impl Drop for Ticket {
     }
 }
 
-/// Renews a lease every third of its time, for as long as a call may take.
+/// Renews a lease every third of its time, until the call is `over`, and for as long as one may take.
 async fn renew(
     store: Arc<dyn IdempotencyStore>,
     lease: Lease,
     time: Duration,
     max_run: Duration,
-    alive: Weak<()>,
+    mut over: oneshot::Receiver<Infallible>,
 ) {
-    let until = Instant::now().checked_add(max_run);
-    while until.is_none_or(|until| Instant::now() < until) {
-        sleep(time / 3).await;
-        if alive.strong_count() == 0 {
-            return;
+    let holding = async {
+        loop {
+            sleep(time / 3).await;
+            if !store.renew(&lease, time).await {
+                return;
+            }
         }
-        let held = store.renew(&lease, time).await;
-        if !held && alive.strong_count() > 0 {
-            event::unkept(lease.call(), "its lease was lost");
-            return;
+    };
+    let mut losing = pin!(timeout(max_run, holding));
+    let is_lost = poll_fn(|cx| {
+        // First: what has been given back is not to be renewed.
+        if Pin::new(&mut over).poll(cx).is_ready() {
+            return Poll::Ready(false);
         }
+        losing.as_mut().poll(cx).map(|lost| lost.is_ok())
+    });
+    if is_lost.await {
+        event::unkept(lease.call(), "its lease was lost");
     }
 }
 

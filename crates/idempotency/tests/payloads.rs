@@ -16,11 +16,11 @@ use buttress_testkit::body::{ScriptedBody, Step};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tower::{Layer, ServiceExt, service_fn};
 
 use kit::wire::Wire;
-use kit::{Answer, Upstream, ask, is_replay, keyed};
+use kit::{Answer, Upstream, ask, is_replay, keyed, read};
 
 fn layer() -> IdempotencyLayer {
     IdempotencyLayer::new(Profile::HTTP)
@@ -223,4 +223,28 @@ async fn a_duplicate_that_uploads_slowly_neither_drives_nor_stops_the_call() {
     ));
     // Nor is it waited for without end.
     assert!(is::<RunElapsed, _>(&slow.await.unwrap()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_duplicate_of_an_empty_request_does_not_wait_until_nobody_holds_that_any_more() {
+    let service = IdempotencyLayer::new(Profile::HTTP).layer(service_fn(
+        |request: Request<RequestBody<Full<Bytes>>>| async move {
+            let steps = [
+                Step::data("a"),
+                Step::Wait(Duration::from_secs(10)),
+                Step::data("b"),
+            ];
+            let body = ScriptedBody::new(steps).map_frame(move |frame| {
+                let _held = &request;
+                frame
+            });
+            Ok::<_, BoxError>(Response::new(body))
+        },
+    ));
+    let first = service.clone().oneshot(keyed("k", "")).await.unwrap();
+    let start = Instant::now();
+    let second = service.oneshot(keyed("k", "")).await.unwrap();
+    assert_eq!(start.elapsed(), Duration::ZERO);
+    let (first, second) = tokio::join!(read(first), read(second));
+    assert_eq!((&*first, &*second), (&b"ab"[..], &b"ab"[..]));
 }

@@ -7,6 +7,8 @@
 
 mod kit;
 
+use std::future::pending;
+use std::sync::Arc;
 use std::time::Duration;
 
 use buttress_classify::Profile;
@@ -81,6 +83,30 @@ async fn nobody_renews_the_lease_of_a_call_that_has_ended() {
     ask(&service, keyed("k", "p")).await.unwrap();
     sleep(Duration::from_secs(100)).await;
     assert_eq!(store.renewals(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_left_running_when_a_call_has_ended() {
+    for answer in [|| Answer::new([Step::data("a")]), || Answer::error("no")] {
+        let (store, upstream) = (Wire::new(), Upstream::new(move |_| answer().after(1000)));
+        let running = Arc::new(());
+        let spawned = Arc::clone(&running);
+        let layer = layer(&store).executor(move |future| {
+            let running = Arc::clone(&spawned);
+            drop(tokio::spawn(async move {
+                future.await;
+                drop(running);
+            }));
+        });
+        let service = layer.layer(upstream.service());
+        let started = Arc::strong_count(&running);
+        let asking = tokio::spawn(async move { ask(&service, keyed("k", "p")).await.is_ok() });
+        sleep(Duration::from_millis(500)).await;
+        assert_eq!(Arc::strong_count(&running), started + 1);
+        asking.await.unwrap();
+        sleep(Duration::from_millis(500)).await;
+        assert_eq!(Arc::strong_count(&running), started);
+    }
 }
 
 /// Others see it, and it answers at once.
@@ -206,6 +232,78 @@ async fn a_whole_answer_is_no_error_because_the_store_is_slow() {
         .oneshot(keyed("k", "p"))
         .await;
     assert_eq!(read(answer.unwrap()).await, "a");
+}
+
+/// It gives leases, and never says what became of them.
+struct Mute(MemoryStore);
+
+impl IdempotencyStore for Mute {
+    fn claim(&self, call: &CallId, lease: Duration) -> Reply<Claim> {
+        self.0.claim(call, lease)
+    }
+
+    fn renew(&self, _lease: &Lease, _time: Duration) -> Reply<bool> {
+        Reply::later(pending())
+    }
+
+    fn finish(&self, _lease: Lease, _answer: Stored, _ttl: Duration) -> Reply<bool> {
+        Reply::later(pending())
+    }
+
+    fn release(&self, _lease: Lease) -> Reply<()> {
+        Reply::later(pending())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_never_answers_keeps_nobody_from_an_end() {
+    let layer = IdempotencyLayer::new(Profile::HTTP)
+        .max_run(Duration::from_secs(1))
+        .store(Mute(MemoryStore::new()));
+    let answers = [
+        Answer::new([Step::data("a")]),
+        Answer::error("no"),
+        Answer::new([]).after(10_000),
+        Answer::new([Step::data("b"), pause(10)]),
+    ];
+    let service = layer.layer(Upstream::in_turn(answers).service());
+    let mut ends = Vec::new();
+    for key in ["whole", "failed", "late", "stalled"] {
+        let end = timeout(Duration::from_secs(5), ask(&service, keyed(key, "p"))).await;
+        ends.push(end.expect(key).map(|(_, body)| body));
+    }
+    assert_eq!(ends[0].as_ref().unwrap(), "a");
+    assert!(find::<RunElapsed>(&**ends[1].as_ref().unwrap_err()).is_none());
+    assert!(find::<RunElapsed>(&**ends[2].as_ref().unwrap_err()).is_some());
+    assert!(find::<RunElapsed>(&**ends[3].as_ref().unwrap_err()).is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_gets_no_place_again_is_waited_for_no_longer_than_a_call_takes() {
+    let failing = |_| Answer::status(500, "oops").after(1000);
+    let (store, upstream) = (Wire::new(), Upstream::new(failing));
+    let one = layer(&store).layer(upstream.service());
+    let mut full = tower::limit::ConcurrencyLimit::new(upstream.service(), 1);
+    let two = layer(&store)
+        .max_run(Duration::from_secs(5))
+        .layer(full.clone());
+    let first = tokio::spawn(async move { ask(&one, keyed("k", "p")).await.unwrap() });
+    sleep(Duration::from_millis(10)).await;
+    let start = Instant::now();
+    let second = tokio::spawn(async move { ask(&two, keyed("k", "p")).await });
+    sleep(Duration::from_millis(10)).await;
+    let ready: Result<_, _> =
+        ServiceExt::<http::Request<http_body_util::Full<bytes::Bytes>>>::ready(&mut full).await;
+    ready.unwrap();
+    let second = timeout(Duration::from_secs(60), second).await;
+    let error = second.expect("it ends").unwrap().unwrap_err();
+    assert!(find::<RunElapsed>(&*error).is_some());
+    assert!(start.elapsed() < Duration::from_secs(6));
+    // The key is free.
+    assert_eq!(first.await.unwrap().0.status(), 500);
+    let three = layer(&store).layer(upstream.service());
+    assert_eq!(ask(&three, keyed("k", "p")).await.unwrap().0.status(), 500);
+    assert_eq!(upstream.calls(), 2);
 }
 
 /// HTTP/1 servers send as many bytes as the head has promised, and ask for nothing more.
