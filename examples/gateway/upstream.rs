@@ -63,16 +63,38 @@ impl Upstream {
 
 fn joined(base: &str, target: &str) -> Option<PathAndQuery> {
     let path = target.split('?').next().unwrap_or_default();
-    let climbs = !base.is_empty() && path.split(['/', '\\']).any(is_dots);
-    (!climbs).then(|| PathAndQuery::try_from(format!("{base}{target}")).ok())?
+    let leaves = !base.is_empty() && climbs(path);
+    (!leaves).then(|| PathAndQuery::try_from(format!("{base}{target}")).ok())?
 }
 
 /// Whether a segment stands for the one above it, or for itself, however its dots and slashes are written
-/// (RFC 3986 §6.2.2).
-fn is_dots(segment: &str) -> bool {
-    let segment = segment.to_ascii_lowercase().replace("%2e", ".");
-    let mut parts = segment.split("%2f").flat_map(|part| part.split("%5c"));
-    parts.any(|part| matches!(part, "." | ".."))
+/// (RFC 3986 §6.2.2), and whatever parameters it has.
+fn climbs(path: &str) -> bool {
+    let plain = unescaped(path);
+    let mut segments = plain.split(|byte| matches!(byte, b'/' | b'\\'));
+    segments.any(|segment| {
+        let name = segment.split(|byte| *byte == b';').next();
+        matches!(name, Some(b"." | b".."))
+    })
+}
+
+/// As somebody far behind may read it: without escapes, nor those that are escaped themselves.
+fn unescaped(path: &str) -> Vec<u8> {
+    let mut plain = Vec::with_capacity(path.len());
+    for byte in path.bytes() {
+        plain.push(byte);
+        while let Some(meant) = plain.last_chunk().and_then(escaped) {
+            plain.truncate(plain.len() - 3);
+            plain.push(meant);
+        }
+    }
+    plain
+}
+
+fn escaped(&[mark, high, low]: &[u8; 3]) -> Option<u8> {
+    let digit = |byte| char::from(byte).to_digit(16);
+    let byte = digit(high)? * 16 + digit(low)?;
+    u8::try_from(byte).ok().filter(|_| mark == b'%')
 }
 
 impl FromStr for Upstream {
@@ -199,6 +221,11 @@ mod tests {
             "/.%2e",
             "/a/..%2fb",
             "/a%5C..%5cb",
+            "/..;/b",
+            "/..;a=b",
+            "/%2e.%3b/b",
+            "/%252e%252E/b",
+            "/%%32e%25%32%65/b",
         ] {
             let base = located("http://up/tenant-1", &Method::GET, target);
             assert_eq!(base, None, "{target}");

@@ -52,7 +52,12 @@ async fn no_path_climbs_out_of_a_base_path() {
     let host = host_of(&scene.gateway, &scene.upstream).await;
     let gateway = Gateway::before(format!("http://{host}/tenant-1"), &[]).await;
     let calls = scene.upstream.counts().calls;
-    for target in ["/../tenant-2", "/a/%2E%2e/..%2ftenant-2"] {
+    for target in [
+        "/../tenant-2",
+        "/a/%2E%2e/..%2ftenant-2",
+        "/..;/tenant-2",
+        "/%252e%252e/tenant-2",
+    ] {
         let request = format!("GET {target} HTTP/1.1\r\nhost: x\r\n\r\n");
         let answer = gateway.raw(request).await;
         assert!(answer.starts_with("HTTP/1.1 400 "), "{target}: {answer}");
