@@ -39,8 +39,8 @@ const THROTTLED_CAP: Duration = Duration::from_secs(30);
 
 /// A streaming gateway in front of LLM APIs that retries what is safe to retry.
 ///
-/// Any method and path is passed on, streaming both ways. Without --upstream a scripted upstream
-/// that misbehaves by chance is started inside, so that it works with no key and no network.
+/// Any method and path is passed on, streaming both ways. Without --upstream two scripted ones are
+/// started inside, one of which misbehaves, so that it works with no key and no network.
 ///
 /// Durations are a number and a unit: 500ms, 1.5s, 3m, 1h. A limit may be off.
 #[derive(Debug, Clone, Parser)]
