@@ -15,11 +15,12 @@ use crate::progress::Progress;
 
 /// Times a call from its first wait to the end of its body.
 ///
-/// It is asked only where there is nothing else to do: the call waits. The clock is read when it begins
-/// to run, when the stream begins, and when the alarm rings.
+/// It is asked only where there is nothing else to do, the call waits, and with every 256th frame of data. The clock is
+/// read when it begins to run, when the stream begins, when the alarm rings, and with those frames.
 pub(crate) struct Stopwatch {
     stage: Stage,
-    /// When it began to run: at the first wait. Little has passed since the call.
+    /// When it began to run: at the first wait, or at the 256th frame if nobody had to wait for one. Little has passed
+    /// since the call.
     start: Option<Instant>,
     first_frame: Duration,
     total: Duration,
