@@ -104,7 +104,7 @@ impl<C, T: Traffic> Chain<C, T> {
         let mut plan = Plan::new(attempts, visited);
         plan.primary_failed(&outcome);
         let inner = tried_inside::<T>(&last);
-        plan.inner_tried(inner);
+        plan.inner_tried(inner, &outcome);
         let mut tries = Tries::default();
         tries.add_with(Tried::new(name.clone(), outcome), inner);
         self.go_on(Box::new(Course {
@@ -134,7 +134,7 @@ impl<C, T: Traffic> Chain<C, T> {
         let terms = &self.settings.tiers[course.asking - 1].terms;
         let says = course.plan.tier_failed(terms, &outcome);
         let inner = tried_inside::<T>(&result);
-        course.plan.inner_tried(inner);
+        course.plan.inner_tried(inner, &outcome);
         let tried = Tried::new(terms.name.clone(), outcome);
         if says == Says::Nothing {
             event::skipped(&terms.name, &outcome);

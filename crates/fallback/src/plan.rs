@@ -108,11 +108,12 @@ impl Plan {
         }
     }
 
-    /// Those whom a fallback inside of the last one has asked.
-    pub(crate) fn inner_tried(&mut self, inner: &[Tried]) {
+    /// Those whom a fallback inside of the last one has asked, whose outcome came of it.
+    pub(crate) fn inner_tried(&mut self, inner: &[Tried], outcome: &Outcome) {
         let asked = inner.iter().filter(|tried| !tried.was_skipped()).count();
-        // One of them has been counted as the tier that they are inside of.
-        let more = u32::try_from(asked.saturating_sub(1)).unwrap_or(u32::MAX);
+        // One of them has been counted as the tier that they are inside of, unless that was passed over.
+        let counted = usize::from(!is_skip(outcome));
+        let more = u32::try_from(asked.saturating_sub(counted)).unwrap_or(u32::MAX);
         self.attempts_left = self.attempts_left.saturating_sub(more);
         let names = inner.iter().map(Tried::tier_name);
         self.visited.extend(names.cloned());

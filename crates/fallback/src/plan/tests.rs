@@ -196,7 +196,8 @@ fn f25_what_an_inner_fallback_has_asked_is_not_asked_again_and_counts() {
     plan.primary_failed(&OVERLOADED);
     assert_eq!(plan.next(tiers.iter(), &rules(), None), Some(0));
     plan.tier_failed(&tiers[0], &OVERLOADED);
-    plan.inner_tried(&[tried("primary", REFUSED), tried("d", OVERLOADED)]);
+    let inner = [tried("primary", REFUSED), tried("d", OVERLOADED)];
+    plan.inner_tried(&inner, &OVERLOADED);
     assert_eq!(plan.attempts_left(), 1);
     assert_eq!(
         plan.next(tiers.iter(), &rules(), None),

@@ -1,11 +1,12 @@
 //! A fallback inside of a fallback.
 
 use buttress_classify::Profile;
+use buttress_core::{BoxError, Failure, Outcome};
 use buttress_fallback::{FallbackLayer, Http, ServedBy, Tier};
-use buttress_testkit::upstream::{Behaviour, Upstream};
+use buttress_testkit::upstream::{Behaviour, Upstream, UpstreamBody};
 use bytes::Bytes;
-use http::Response;
-use tower::{Layer, ServiceExt};
+use http::{Request, Response};
+use tower::{Layer, ServiceExt, service_fn};
 
 use crate::{by, chat, down, layer, send, tier, upstream, well};
 
@@ -32,6 +33,24 @@ async fn f25_nobody_is_asked_twice_by_two_fallbacks_and_attempts_do_not_multiply
     assert_eq!(calls(), [2, 2, 2, 1], "no attempt is left for c");
     send(&outer(2), &a, chat()).await.unwrap();
     assert_eq!(calls(), [3, 3, 2, 1], "nor for d, inside");
+}
+
+#[tokio::test(start_paused = true)]
+async fn f25_whom_an_inner_fallback_has_asked_counts_though_its_own_upstream_was_not() {
+    let (a, c) = (down(), down());
+    let d = upstream([Behaviour::status(401)]); // its own key: what is said in the end is that b is closed
+    let inner: FallbackLayer<Profile, Http<_, _>> = FallbackLayer::http(Profile::OPENAI)
+        .tier(Tier::upstream("d", d.service(), Profile::OPENAI));
+    let b_stack = inner.layer(service_fn(|_: Request<_>| async {
+        Err::<Response<UpstreamBody>, BoxError>(Failure::new(Outcome::CIRCUIT_OPEN, "open").into())
+    }));
+    let outer = layer()
+        .max_attempts(std::num::NonZeroU32::new(2).unwrap())
+        .tier(Tier::upstream("b", b_stack, Profile::OPENAI))
+        .tier(tier("c", &c));
+    send(&outer, &a, chat()).await.unwrap();
+    let calls = [&a, &d, &c].map(|upstream| upstream.counts().calls);
+    assert_eq!(calls, [1, 1, 0], "no attempt is left for c");
 }
 
 #[tokio::test(start_paused = true)]
