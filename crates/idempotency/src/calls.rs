@@ -171,7 +171,8 @@ impl Calls {
 
     fn queue(&self, orphan: Orphan) {
         let mut orphans = locked(&self.orphans);
-        orphans.push_back(orphan);
+        let at = orphans.partition_point(|older| older.since <= orphan.since);
+        orphans.insert(at, orphan);
         self.orphaned.store(orphans.len(), Ordering::Relaxed);
     }
 

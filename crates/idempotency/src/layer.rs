@@ -223,6 +223,9 @@ impl<C> IdempotencyLayer<C> {
 
     /// How long a call may take, its body included. Default: 600 s, counted from its first pause.
     ///
+    /// A store that does not say what became of the answer is given as long again; then everybody has the end without
+    /// it. Stores that ask a server have closer limits of their own.
+    ///
     /// This is the limit of a call that can be joined. A deadline in the extensions of a request bounds the waiting of
     /// that request only, and is not handed in.
     #[must_use]
@@ -231,7 +234,8 @@ impl<C> IdempotencyLayer<C> {
         self
     }
 
-    /// What drives calls that everybody has left, such as `|future| { tokio::spawn(future); }`. Default: nothing does.
+    /// What drives calls that everybody has left, and renews their [`lease`](Self::lease)s, such as
+    /// `|future| { tokio::spawn(future); }`. Default: nothing does. All that it is given ends soon after the call.
     #[must_use]
     pub fn executor(
         mut self,

@@ -78,7 +78,7 @@ impl Notes {
         self.outlives.load(Ordering::Relaxed)
     }
 
-    /// It has taken too long: whoever waits for its head gives its lease back.
+    /// It has taken too long: whoever waits for its head gives it up.
     pub(crate) fn set_out_of_time(&self) {
         // Relaxed: one task at a time polls the call.
         self.is_out_of_time.store(true, Ordering::Relaxed);

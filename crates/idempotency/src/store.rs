@@ -27,7 +27,8 @@ use crate::stored::Stored;
 /// ```
 ///
 /// A store that knows its answer at once says it at once: [`Reply::Now`] costs nothing. All methods may be
-/// called from anywhere, [`release`](Self::release) also while a panic unwinds.
+/// called from anywhere, [`release`](Self::release) also while a panic unwinds. One that asks a server bounds how long
+/// it does: the last piece of an answer waits for it, for [`max_run`](crate::IdempotencyLayer::max_run) at most.
 ///
 /// # Cancel safety
 /// The future of a [`Reply::Later`] may be dropped. What it was to do may then be done or not; a lease that was

@@ -189,3 +189,33 @@ proptest! {
         runtime.block_on(compare(steps));
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_orphan_that_was_adopted_for_a_moment_goes_before_those_that_came_later() {
+    let calls = Calls::new();
+    let (one, other) = (NAME, CallId::new(1, 2));
+    let ask = |call| match calls.ask(call, Payload::Trusted, true) {
+        Asked::Vacant(vacant) => {
+            let notes = Arc::new(Notes::default());
+            notes.begin(true);
+            let body = vacant.begin(silent(), Arc::clone(&notes));
+            (notes, body.expect("it is whole"))
+        }
+        Asked::Joined(body, notes) => (notes, body),
+        _ => panic!("it can be had"),
+    };
+    let leave = |call, (notes, _body): (Arc<Notes>, SharedBody<Call>)| {
+        let left = calls.leave(call, &notes, false, Instant::now);
+        assert!(matches!(left, Left::Orphaned));
+    };
+    leave(&one, ask(&one));
+    advance(Duration::from_secs(1)).await;
+    leave(&one, ask(&one));
+    advance(Duration::from_secs(28)).await;
+    leave(&other, ask(&other));
+    for (secs, left) in [(1, 2), (1, 1), (28, 0)] {
+        advance(Duration::from_secs(secs)).await;
+        calls.let_go_of_orphans(TTL);
+        assert_eq!(calls.len(), left);
+    }
+}
