@@ -226,6 +226,9 @@ impl<C> IdempotencyLayer<C> {
     /// A store that does not say what became of the answer is given as long again; then everybody has the end without
     /// it. Stores that ask a server have closer limits of their own.
     ///
+    /// It is looked at when the call is. Where all readers have stopped in the middle, more than
+    /// [`max_body`](Self::max_body) behind, they hold up the upstream, as without this layer, until one goes on or leaves.
+    ///
     /// This is the limit of a call that can be joined. A deadline in the extensions of a request bounds the waiting of
     /// that request only, and is not handed in.
     #[must_use]
