@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::str::FromStr;
 
+use buttress::fallback::climbs;
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{Method, Request, Uri};
 
@@ -65,36 +66,6 @@ fn joined(base: &str, target: &str) -> Option<PathAndQuery> {
     let path = target.split('?').next().unwrap_or_default();
     let leaves = !base.is_empty() && climbs(path);
     (!leaves).then(|| PathAndQuery::try_from(format!("{base}{target}")).ok())?
-}
-
-/// Whether a segment stands for the one above it, or for itself, however its dots and slashes are written
-/// (RFC 3986 §6.2.2), and whatever parameters it has.
-fn climbs(path: &str) -> bool {
-    let plain = unescaped(path);
-    let mut segments = plain.split(|byte| matches!(byte, b'/' | b'\\'));
-    segments.any(|segment| {
-        let name = segment.split(|byte| *byte == b';').next();
-        matches!(name, Some(b"." | b".."))
-    })
-}
-
-/// As somebody far behind may read it: without escapes, nor those that are escaped themselves.
-fn unescaped(path: &str) -> Vec<u8> {
-    let mut plain = Vec::with_capacity(path.len());
-    for byte in path.bytes() {
-        plain.push(byte);
-        while let Some(meant) = plain.last_chunk().and_then(escaped) {
-            plain.truncate(plain.len() - 3);
-            plain.push(meant);
-        }
-    }
-    plain
-}
-
-fn escaped(&[mark, high, low]: &[u8; 3]) -> Option<u8> {
-    let digit = |byte| char::from(byte).to_digit(16);
-    let byte = digit(high)? * 16 + digit(low)?;
-    u8::try_from(byte).ok().filter(|_| mark == b'%')
 }
 
 impl FromStr for Upstream {

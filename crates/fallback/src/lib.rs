@@ -141,7 +141,7 @@ pub use hand_over::HandOver;
 pub use last_good::LastGood;
 pub use layer::FallbackLayer;
 pub use name::{InvalidName, TierName};
-pub use rewrite::{InvalidBase, Rewrite, Unrewritable};
+pub use rewrite::{InvalidBase, Rewrite, Unrewritable, climbs};
 pub use served::{ServedBy, Tried};
 pub use service::Fallback;
 pub use tier::Tier;

@@ -1,6 +1,7 @@
 //! What a tier changes about a request before it goes elsewhere.
 
 mod base;
+mod climbs;
 pub(crate) mod credentials;
 mod json;
 mod model;
@@ -24,6 +25,7 @@ use http_body::Body;
 
 use self::base::Base;
 pub use self::base::InvalidBase;
+pub use self::climbs::climbs;
 use self::model::Place;
 use crate::hop_by_hop;
 

@@ -6,7 +6,7 @@ use std::fmt;
 use http::Uri;
 use http::uri::{Authority, PathAndQuery, Scheme};
 
-use super::credentials::hex;
+use super::climbs::climbs;
 
 /// A scheme, an authority and the beginning of a path, from configuration.
 #[derive(Clone, PartialEq, Eq)]
@@ -79,35 +79,6 @@ impl Base {
             .build()
             .ok()
     }
-}
-
-/// Whether a segment of a path stands for the one above it, or for itself, in any spelling that some server reads
-/// like that (RFC 3986 §6.2.2): escaped, be it more than once, between backslashes, with parameters behind it.
-fn climbs(path: &str) -> bool {
-    let plain = unescaped(path);
-    let mut segments = plain.split(|byte| matches!(byte, b'/' | b'\\'));
-    segments.any(|segment| {
-        let name = segment.split(|byte| *byte == b';').next();
-        matches!(name, Some(b"." | b".."))
-    })
-}
-
-/// A path without any escapes, those included that only show when others are gone: `%25%32%65` is `%2e` to who reads it
-/// once, and a dot to who does so twice.
-fn unescaped(path: &str) -> Vec<u8> {
-    let mut plain = Vec::with_capacity(path.len());
-    for byte in path.bytes() {
-        plain.push(byte);
-        while let [before @ .., b'%', high, low] = &*plain {
-            let (Some(high), Some(low)) = (hex(*high), hex(*low)) else {
-                break;
-            };
-            let start = before.len();
-            plain.truncate(start);
-            plain.push(high << 4 | low);
-        }
-    }
-    plain
 }
 
 /// Without the path, in which keys have been seen.
