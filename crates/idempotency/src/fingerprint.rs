@@ -60,9 +60,11 @@ impl Fingerprint {
     pub fn to_bytes(&self) -> [u8; Self::LEN] {
         let mut bytes = [0; Self::LEN];
         let (kind, digest) = match &self.0 {
-            Print::Unchecked | Print::Part => return bytes,
+            Print::Unchecked => return bytes,
             Print::Head(digest) => (1, digest),
             Print::Whole(digest) => (2, digest),
+            // Nothing that is ever read again: least of all for one that any request fits.
+            Print::Part => (3, &[0; 32]),
         };
         bytes[0] = kind;
         bytes[1..].copy_from_slice(digest);
@@ -180,4 +182,23 @@ fn whole(mut hash: Sha256, len: u64) -> [u8; 32] {
 /// No body has such a length: it is none of a whole one.
 fn unread(hash: Sha256) -> [u8; 32] {
     whole(hash, u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Fingerprint, Print};
+
+    #[test]
+    fn what_is_written_down_is_read_again_unless_it_is_of_a_part() {
+        for print in [
+            Print::Unchecked,
+            Print::Head([1; 32]),
+            Print::Whole([2; 32]),
+        ] {
+            let print = Fingerprint(print);
+            assert!(Fingerprint::from_bytes(&print.to_bytes()) == Some(print));
+        }
+        let part = Fingerprint(Print::Part).to_bytes();
+        assert!(Fingerprint::from_bytes(&part).is_none());
+    }
 }
