@@ -4,7 +4,7 @@ use std::mem::replace;
 use std::sync::Arc;
 
 use buttress_body::PrefixBody;
-use buttress_core::BoxError;
+use buttress_core::{BoxError, IdempotencyKey};
 use http::Request;
 use http::request::Parts;
 use http_body::Body;
@@ -17,7 +17,6 @@ use crate::event;
 use crate::find::{Place, find};
 use crate::fingerprint::{Fingerprint, Hashing};
 use crate::future::ResponseFuture;
-use crate::key;
 use crate::request::RequestBody;
 use crate::state::{Duplicates, State};
 
@@ -45,11 +44,14 @@ where
         let (parts, body) = request.into_parts();
         let mut values = parts.headers.get_all(&settings.header).iter();
         let key = match (values.next(), values.next()) {
-            (Some(value), None) => key::parse(value.as_bytes(), settings.strict),
-            _ => Err(MalformedKey),
+            (Some(value), None) => {
+                IdempotencyKey::read(value.as_bytes(), settings.strict).map_err(Some)
+            }
+            _ => Err(None),
         };
-        let Ok(key) = key else {
-            return ResponseFuture::refused(MalformedKey.refuse());
+        let key = match key {
+            Ok(key) => key,
+            Err(why) => return ResponseFuture::refused(MalformedKey::refuse(why)),
         };
         let Some(call) = state.name(&parts, &key) else {
             return self.unscoped(parts, body);

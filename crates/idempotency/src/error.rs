@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
-use buttress_core::{BoxError, Failure, Outcome};
+use buttress_core::{BoxError, Failure, InvalidIdempotencyKey, Outcome};
 
 use crate::event;
 
@@ -15,8 +15,9 @@ pub struct KeyMissing;
 
 /// The request's idempotency key cannot be read, or there is more than one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct MalformedKey;
+pub struct MalformedKey {
+    why: Option<InvalidIdempotencyKey>,
+}
 
 /// The idempotency key has come with another request before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,9 +43,15 @@ impl KeyMissing {
 }
 
 impl MalformedKey {
-    pub(crate) fn refuse(self) -> BoxError {
+    pub(crate) fn refuse(why: Option<InvalidIdempotencyKey>) -> BoxError {
         event::refused("a malformed key");
-        Failure::new(Outcome::KEY_MISSING, self).into()
+        Failure::new(Outcome::KEY_MISSING, Self { why }).into()
+    }
+
+    /// What is wrong with it. `None` if there is more than one.
+    #[must_use]
+    pub const fn why(&self) -> Option<InvalidIdempotencyKey> {
+        self.why
     }
 }
 
@@ -84,7 +91,10 @@ impl fmt::Display for KeyMissing {
 
 impl fmt::Display for MalformedKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("not one idempotency key of 1 to 255 characters")
+        match self.why {
+            Some(why) => why.fmt(f),
+            None => f.write_str("more than one idempotency key"),
+        }
     }
 }
 

@@ -105,7 +105,6 @@ mod fingerprint;
 mod future;
 mod hash;
 mod keeping;
-mod key;
 mod layer;
 mod memory;
 mod naming;

@@ -6,7 +6,7 @@ mod kit;
 use std::time::Duration;
 
 use buttress_classify::Profile;
-use buttress_core::{BoxError, Deadline, Failure, Kind, Outcome, find};
+use buttress_core::{BoxError, Deadline, Failure, InvalidIdempotencyKey, Kind, Outcome, find};
 use buttress_idempotency::{
     CallInFlight, Duplicates, IdempotencyLayer, KeyMissing, KeyReused, MalformedKey, MemoryStore,
     RunElapsed, Scope,
@@ -302,25 +302,33 @@ async fn what_is_no_key_is_refused_and_so_is_none_where_one_is_required() {
     let upstream = Upstream::saying("a");
     let service = layer().layer(upstream.service());
     let long = "k".repeat(256);
-    for key in [
-        "",
-        "\"",
-        "\"abc",
-        "abc\"",
-        "a b",
-        "a,b",
-        "\"a\",\"b\"",
-        "\"\"",
-        long.as_str(),
+    let length = |len| InvalidIdempotencyKey::Length { len };
+    let character = |at| InvalidIdempotencyKey::Character { at };
+    for (key, why) in [
+        ("", length(0)),
+        ("\"", character(0)),
+        ("\"abc", character(3)),
+        ("abc\"", character(3)),
+        ("a b", character(1)),
+        ("a,b", character(1)),
+        ("\"a\",\"b\"", character(2)),
+        ("\"\"", length(0)),
+        (long.as_str(), length(256)),
     ] {
         let (error, outcome) = refused(ask(&service, keyed(key, "p")).await);
-        assert!(find::<MalformedKey>(&*error).is_some(), "{key}");
+        assert_eq!(
+            find::<MalformedKey>(&*error).unwrap().why(),
+            Some(why),
+            "{key}"
+        );
         assert_eq!(outcome, Outcome::KEY_MISSING);
     }
     let mut two = keyed("a", "p");
     two.headers_mut()
         .append("idempotency-key", "a".parse().unwrap());
-    assert_eq!(refused(ask(&service, two).await).1, Outcome::KEY_MISSING);
+    let (error, outcome) = refused(ask(&service, two).await);
+    assert_eq!(find::<MalformedKey>(&*error).unwrap().why(), None);
+    assert_eq!(outcome, Outcome::KEY_MISSING);
     assert_eq!(upstream.calls(), 0);
 
     let none = || {
