@@ -23,8 +23,8 @@ use crate::script::Names;
 /// By default the store [fails open](Self::fail_open): calls are made as if there were no store, and a duplicate on
 /// another process is made, too. One that [fails closed](Self::fail_closed) has them refused with
 /// [`StoreUnavailable`], and the inner service is not called. Either way no call waits longer than
-/// [`patience`](Self::patience) for it, and once the server is known to be down none waits at all; every 200 ms one
-/// finds out whether it is back.
+/// [`patience`](Self::patience) for anything it asks, and once the server is known to be down none waits at all; every
+/// 200 ms one finds out whether it is back.
 ///
 /// Calls that are under way go on. The end of their answers waits for the server, so that they are kept if it is back
 /// within the patience.
