@@ -43,3 +43,9 @@ impl Attempt {
         self.previous
     }
 }
+
+/// The number of attempts that a call took, in the extensions of its response.
+///
+/// A retry layer leaves it in every response. 1 means that the first attempt was the last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Attempts(pub NonZeroU32);

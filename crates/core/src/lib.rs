@@ -26,6 +26,9 @@
 //! | [`Deadline`] | until when does anybody care? |
 //! | [`Attempt`] | the how-manieth call is this, and why was there one before? |
 //! | [`IdempotencyKey`] | which calls are one and the same to the upstream? |
+//! | [`Observed`] | what has the one observer of a response body found? |
+//! | [`RequestFacts`] | which model, how many tokens, a stream? |
+//! | [`Patience`], [`RefusesUntil`], [`Attempts`] | facts that one layer leaves for another |
 //! | [`Backoff`], [`Ratio`], [`Sampler`] | how long, how many, how likely? |
 //!
 //! # When to use it, and when not
@@ -53,20 +56,28 @@ mod current;
 mod deadline;
 mod failure;
 mod key;
+mod observed;
 mod outcome;
 mod own;
+mod patience;
 mod ratio;
+mod refusal;
+mod request_facts;
 mod sampler;
 mod thread;
 
-pub use attempt::Attempt;
+pub use attempt::{Attempt, Attempts};
 pub use backoff::{Backoff, InvalidBackoff, Jitter};
 pub use classify::{Classify, FnClassify, Never, Report, Sign, Verdict, Watch, classify_fn};
 pub use deadline::Deadline;
 pub use failure::{BoxError, Failure, chain, find};
 pub use key::{IdempotencyKey, InvalidIdempotencyKey};
+pub use observed::{Observed, Usage};
 pub use outcome::{Acceptance, Kind, Outcome, Reason, Timer};
+pub use patience::Patience;
 pub use ratio::{InvalidRatio, Ratio};
+pub use refusal::RefusesUntil;
+pub use request_facts::RequestFacts;
 pub use sampler::Sampler;
 pub use thread::thread_number;
 

@@ -73,6 +73,8 @@ pub enum Reason {
     ContentPolicy,
     /// A time limit ran out; the [`Timer`] says which.
     Timeout(Timer),
+    /// The caller stopped sending the request body.
+    UploadStalled,
     /// The answer ended before its own end.
     Truncated,
     /// No connection could be made.
@@ -110,6 +112,7 @@ impl Reason {
             Self::ContextWindow => "context_window",
             Self::ContentPolicy => "content_policy",
             Self::Timeout(timer) => timer.as_str(),
+            Self::UploadStalled => "upload_stalled",
             Self::Truncated => "truncated",
             Self::Refused => "refused",
             Self::Reset => "reset",
@@ -132,8 +135,12 @@ impl Reason {
 pub enum Timer {
     /// Making the connection took too long.
     Connect,
+    /// The client did not send the request: it waited for a connection or a free stream.
+    Dispatch,
     /// The first frame did not come.
     FirstFrame,
+    /// No content came while another upstream was left to ask.
+    Patience,
     /// No bytes came for too long.
     Idle,
     /// Bytes came, content did not.
@@ -152,7 +159,9 @@ impl Timer {
     const fn as_str(self) -> &'static str {
         match self {
             Self::Connect => "connect_timeout",
+            Self::Dispatch => "dispatch_timeout",
             Self::FirstFrame => "first_frame_timeout",
+            Self::Patience => "patience",
             Self::Idle => "idle_timeout",
             Self::Progress => "progress_timeout",
             Self::Total => "total_timeout",
@@ -197,6 +206,11 @@ pub struct Outcome {
     /// The upstream's explicit word on retrying, which overrides the verdict: `x-should-retry`,
     /// or a gRPC push-back that forbids it.
     pub should_retry: Option<bool>,
+    /// Whether this outcome says nothing about the health of the upstream: a circuit breaker does not count it.
+    ///
+    /// For instance, the caller stopped sending the request body, or the whole call ran out of time while the
+    /// response was flowing. Default: `false`.
+    pub neutral: bool,
 }
 
 impl Outcome {
@@ -221,6 +235,7 @@ impl Outcome {
                 _ => Acceptance::Unknown,
             },
             should_retry: None,
+            neutral: false,
         }
     }
 
@@ -249,6 +264,13 @@ impl Outcome {
     #[must_use]
     pub const fn should_retry(mut self, advice: bool) -> Self {
         self.should_retry = Some(advice);
+        self
+    }
+
+    /// Marks the outcome as one that says nothing about the health of the upstream.
+    #[must_use]
+    pub const fn neutral(mut self) -> Self {
+        self.neutral = true;
         self
     }
 

@@ -30,6 +30,7 @@ impl Bearing {
     pub(crate) fn of(outcome: &Outcome, took: Option<Duration>, policy: &Policy) -> Self {
         let hint = outcome.retry_after;
         match outcome.kind {
+            _ if outcome.neutral => Self::Neutral,
             Kind::Success => Self::Success,
             Kind::Transient | Kind::Overloaded => Self::Failure { hint },
             Kind::Throttled if policy.single_credential => Self::Throttled { hint },
